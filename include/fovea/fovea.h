@@ -1,0 +1,4 @@
+// Everything a user of fovea includes.
+#pragma once
+
+#include "fovea/core.h"
