@@ -1,0 +1,5 @@
+#pragma once
+#include "fovea/graph.h"
+namespace fovea {
+Value relu(const Value& x, std::string_view name = {});
+}
