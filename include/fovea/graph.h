@@ -206,6 +206,7 @@ public:
     /// Number of trainable scalars, connected weights only where a parameter is masked.
     [[nodiscard]] std::int64_t trainable_scalars() const;
     /// Marks part of a parameter as fixed: `count` of its scalars are not trainable (LeNet-5's sparse C3).
+    void copy_fixed_scalars(const Graph& other) { fixed_scalars_ = other.fixed_scalars_; }
     void set_fixed_scalars(std::string_view parameter, std::int64_t count) { fixed_scalars_[std::string(parameter)] = count; }
 
 private:
