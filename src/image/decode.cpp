@@ -1,0 +1,53 @@
+// Which codec reads these bytes, and the files around them.
+#include <cstdio>
+#include <fstream>
+
+#include "core/text.h"
+#include "image/codecs.h"
+
+namespace fovea {
+
+void check_size(std::string_view name, std::int64_t width, std::int64_t height, const DecodeLimits& limits) {
+    require<FormatError>(width > 0 && height > 0, "decode '{}': the picture is empty ({}x{})", name, width, height);
+    require<FormatError>(width <= limits.max_side && height <= limits.max_side && width * height <= limits.max_pixels,
+                         "decode '{}': {}x{} pixels, at most {} a side and {} in all are accepted", name, width, height, limits.max_side, limits.max_pixels);
+}
+
+Image decode_image(std::span<const std::byte> bytes, std::string_view name, int channels, const DecodeLimits& limits) {
+    require<ArgumentError>(channels == 1 || channels == 3, "decode '{}': channels must be 1 or 3, got {}", name, channels);
+    require<FormatError>(!bytes.empty(), "decode '{}': the file is empty, expected JPEG or PNG", name);
+    if (is_jpeg(bytes)) return with_channels(upright(decode_jpeg(bytes, name, limits), exif_orientation(bytes)), channels);
+    if (is_png(bytes)) return with_channels(decode_png(bytes, name, limits), channels);
+    std::string start;
+    for (std::size_t i = 0; i < std::min<std::size_t>(bytes.size(), 4); ++i) start += fmt::format("{}{:02x}", i ? " " : "", static_cast<unsigned>(bytes[i]));
+    fail<FormatError>("decode '{}': neither JPEG (ff d8 ff) nor PNG (89 50 4e 47), the file starts with {}", name, start);
+}
+
+Image read_image(const std::filesystem::path& path, int channels, const DecodeLimits& limits) {
+    std::error_code error;
+    const auto size = std::filesystem::file_size(path, error);
+    std::ifstream file(path, std::ios::binary);
+    require<FormatError>(!error && file.good(), "open '{}': {}", path.string(), error ? error.message() : "cannot be read");
+    std::vector<std::byte> bytes(size);
+    file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(size));
+    require<FormatError>(static_cast<std::uintmax_t>(file.gcount()) == size, "read '{}': {} of {} bytes", path.string(), file.gcount(), size);
+    return decode_image(bytes, path.string(), channels, limits);
+}
+
+void write_png(const std::filesystem::path& path, const Image& image) {
+    const auto bytes = encode_png(image);
+    std::filesystem::path temporary = path;
+    temporary += ".partial";
+    std::ofstream file(temporary, std::ios::binary | std::ios::trunc);
+    file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+    file.close();
+    std::error_code error;
+    if (file.good()) std::filesystem::rename(temporary, path, error);
+    if (!file.good() || error) {
+        std::error_code ignored;
+        std::filesystem::remove(temporary, ignored);
+        fail<Error>("write '{}': {}", path.string(), error ? error.message() : "cannot be written (no such directory, no permission or disk full)");
+    }
+}
+
+}  // namespace fovea
