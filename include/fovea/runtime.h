@@ -1,0 +1,147 @@
+// compile(Graph) -> Executable; Session runs it. A whole training step is one Executable too.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "fovea/graph.h"
+
+namespace fovea {
+
+enum class Precision { f32, f64 };
+
+struct CompileOptions {
+    std::string backend = "cpu";            ///< "cpu" (oneDNN and own kernels, f32) or "reference" (plain loops, f32 and f64)
+    Precision precision = Precision::f32;
+    bool inference = false;                 ///< dropout removed, batch norm on running statistics and folded, no updates
+    bool fuse = true;                       ///< off: one kernel per node, for comparison and debugging
+    /// Called with the name and the result of each pass ("specialized", "folded", "fused", ...).
+    std::function<void(std::string_view, const Graph&)> on_pass{};
+};
+
+/// One line of the plan: what runs, as what kernel, on which layouts.
+struct PlanLine {
+    std::string path;      ///< node path
+    std::string op;
+    std::string kernel;    ///< "jit:avx512_core", "simd", "loops", "view", "reorder"
+    std::string layout;    ///< layout of output 0: "nChw16c", "row-major", ...
+    std::string fused;     ///< "bias relu add"
+    std::string problem;   ///< the one spelling of a problem, accepted by `fovea bench`
+    std::int64_t bytes = 0;       ///< read and written
+    std::int64_t operations = 0;  ///< 2 x multiply-adds for convolutions and linear layers
+};
+
+/// Time of one node in a profiled run.
+struct ProfileLine {
+    PlanLine plan;
+    double start_ms = 0;
+    double ms = 0;
+    int thread = 0;
+};
+
+/// A compiled program: immutable, shared by any number of sessions and threads.
+class Executable {
+public:
+    struct Impl;
+    explicit Executable(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+
+    struct Port {
+        std::string name;
+        Type type;
+    };
+    [[nodiscard]] const std::vector<Port>& inputs() const;
+    [[nodiscard]] const std::vector<Port>& outputs() const;
+    /// Parameters and buffers the program reads or updates.
+    [[nodiscard]] const std::vector<ParameterInfo>& parameters() const;
+    [[nodiscard]] const std::vector<PlanLine>& plan() const;
+    /// The plan as an aligned table: kernel, layout, fused parts, bytes, remaining reorders, fallbacks.
+    [[nodiscard]] std::string explain_plan() const;
+    /// "conv2d 'stem': loops (cpu backend has no f64 kernel)", one per node that fell back to the plain loops.
+    [[nodiscard]] const std::vector<std::string>& fallbacks() const;
+    /// The graph after all passes.
+    [[nodiscard]] const Graph& graph() const;
+    /// Activations and scratch of one session, planned by liveness.
+    [[nodiscard]] std::size_t arena_bytes() const;
+    [[nodiscard]] const Impl& impl() const { return *impl_; }
+
+private:
+    std::shared_ptr<const Impl> impl_;
+};
+
+/// Specialises the graph to the input shapes, runs the passes, chooses kernels and layouts, plans memory.
+/// Throws ShapeError, ArgumentError or BackendError.
+[[nodiscard]] Executable compile(const Graph& graph, const std::map<std::string, Shape>& input_shapes = {}, const CompileOptions& options = {});
+
+/// Parameters in kernel layout. Inference sessions share one; a training session owns its own and updates it in place.
+class State {
+public:
+    explicit State(const Parameters& parameters);
+    ~State();
+    State(State&&) noexcept;
+    State& operator=(State&&) noexcept;
+    /// Brings every parameter of the executable into the layout it wants (no work when it already is).
+    void adopt(const Executable& executable);
+    /// Current values, row-major, as f32/f64/i64 in declaration order of the Parameters given.
+    [[nodiscard]] Parameters read() const;
+    [[nodiscard]] Tensor read(std::string_view name) const;
+    void write(std::string_view name, const Tensor& value);
+    [[nodiscard]] std::size_t bytes() const;
+
+    struct Impl;
+    [[nodiscard]] Impl& impl() const { return *impl_; }
+
+private:
+    std::unique_ptr<Impl> impl_;
+};
+
+struct RunOptions {
+    std::uint64_t seed = 0;  ///< of random nodes (dropout)
+    std::uint64_t step = 0;
+};
+
+/// One thread's place to run an executable: an arena and bindings. Not shared between threads; several may run at once.
+class Session {
+public:
+    Session(const Executable& executable, std::shared_ptr<State> state);
+    ~Session();
+    Session(Session&&) noexcept;
+
+    /// Row-major inputs by name -> outputs in the order of Executable::outputs(). Updates change the State.
+    std::vector<Tensor> run(const std::map<std::string, Tensor>& inputs, const RunOptions& options = {});
+    /// Copies nothing: the tensors given are read in place when their dtype and layout fit.
+    [[nodiscard]] State& state() const;
+
+    /// From now on each run records its nodes; off by default.
+    void set_profiling(bool on);
+    [[nodiscard]] const std::vector<ProfileLine>& profile() const;
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+/// A graph with a cache of its executables by input shape, and the State and sessions to run it: what Trainer, Classifier and the
+/// command line use. Thread-safe for inference: each call takes a free session.
+class Program {
+public:
+    Program(Graph graph, std::shared_ptr<State> state, CompileOptions options = {});
+    ~Program();
+    Program(Program&&) noexcept;
+
+    std::vector<Tensor> run(const std::map<std::string, Tensor>& inputs, const RunOptions& options = {});
+    [[nodiscard]] Executable executable(const std::map<std::string, Shape>& input_shapes);
+    [[nodiscard]] const Graph& graph() const;
+    [[nodiscard]] const std::shared_ptr<State>& state() const;
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+/// Chrome trace (chrome://tracing, Perfetto) of a profiled run, as JSON text.
+[[nodiscard]] std::string chrome_trace(const std::vector<ProfileLine>& profile);
+
+}  // namespace fovea
