@@ -1,5 +1,7 @@
 # What fovea stands on, all from the distribution. Which folder uses which library is said in fovea_folder_dependencies.
 
+# A project that takes fovea in with add_subdirectory links these through it, from its own directory.
+set(CMAKE_FIND_PACKAGE_TARGETS_GLOBAL TRUE)
 find_package(OpenMP REQUIRED COMPONENTS CXX)
 find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)
@@ -8,14 +10,11 @@ find_package(ZLIB REQUIRED)
 find_package(JPEG REQUIRED)
 find_package(PNG REQUIRED)
 find_package(LibArchive REQUIRED)
-# Debian's dnnl-config.cmake asks for OpenCL, which the CPU engine does not use: the library is found directly.
-find_library(FOVEA_DNNL_LIBRARY dnnl REQUIRED)
-find_path(FOVEA_DNNL_INCLUDE oneapi/dnnl/dnnl.hpp REQUIRED)
-find_library(FOVEA_HWY_LIBRARY hwy REQUIRED)
+include(FoveaKernelLibraries)
 
-# fmt and json stay inside .cpp files, header-only, so that an installed fovea needs neither.
-set(FOVEA_LINK_LIBRARIES fmt::fmt-header-only nlohmann_json::nlohmann_json OpenMP::OpenMP_CXX Threads::Threads ZLIB::ZLIB JPEG::JPEG PNG::PNG
-    LibArchive::LibArchive ${FOVEA_DNNL_LIBRARY} ${FOVEA_HWY_LIBRARY})
+# fmt and json are header-only and stay inside .cpp files, so that an installed fovea needs neither.
+set(FOVEA_HEADER_LIBRARIES fmt::fmt-header-only nlohmann_json::nlohmann_json)
+set(FOVEA_LINK_LIBRARIES OpenMP::OpenMP_CXX Threads::Threads ZLIB::ZLIB JPEG::JPEG PNG::PNG LibArchive::LibArchive fovea_external::dnnl fovea_external::hwy)
 
 # The libraries that the code of one folder includes. oneDNN and Highway are for backends alone, codecs for image and data.
 function(fovea_folder_dependencies folder)
@@ -28,7 +27,7 @@ function(fovea_folder_dependencies folder)
   elseif(folder STREQUAL "data")
     target_link_libraries(fovea_${folder} PRIVATE LibArchive::LibArchive ZLIB::ZLIB)
   elseif(folder STREQUAL "backends")
-    target_link_libraries(fovea_${folder} PRIVATE ${FOVEA_DNNL_LIBRARY} ${FOVEA_HWY_LIBRARY})
+    target_link_libraries(fovea_${folder} PRIVATE fovea_external::dnnl fovea_external::hwy)
   elseif(folder MATCHES "^(io|models|train|tasks|runtime)$")
     target_link_libraries(fovea_${folder} PRIVATE nlohmann_json::nlohmann_json LibArchive::LibArchive)
   endif()

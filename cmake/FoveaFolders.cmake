@@ -45,7 +45,7 @@ endfunction()
 
 # A target of this project that may see private headers: tools, tests.
 function(fovea_internal target)
-  target_link_libraries(${target} PRIVATE fovea ${FOVEA_LINK_LIBRARIES})
+  target_link_libraries(${target} PRIVATE fovea ${FOVEA_HEADER_LIBRARIES} ${FOVEA_LINK_LIBRARIES})
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/src)
   fovea_warnings(${target})
 endfunction()

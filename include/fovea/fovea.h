@@ -2,3 +2,8 @@
 #pragma once
 
 #include "fovea/core.h"
+#include "fovea/graph.h"
+#include "fovea/image.h"
+#include "fovea/ops.h"
+#include "fovea/passes.h"
+#include "fovea/runtime.h"

@@ -1,0 +1,29 @@
+# The few commands. `make test` and `make demo` work on a fresh Debian 12: they install what is missing (cmake/packages.txt), then build.
+.PHONY: build test demo bench fuzz packages
+
+build: packages
+	cmake --preset release
+	cmake --build --preset release
+
+# Passive waiting: threads of two tests that share a core do not spin against each other.
+test: build
+	OMP_WAIT_POLICY=passive ctest --preset release -j $$(nproc)
+
+# LeNet-5 learns Fashion-MNIST in five epochs, then names pictures it has never seen.
+demo: build
+	examples/demo.sh build/release build/demo
+
+# fovea beside PyTorch and ONNX Runtime, in one run; needs the network once, for npm's onnxruntime-node.
+bench: build
+	cmake/packages.sh bench
+	bench/compare --fovea build/release/apps/cli/fovea --out build/bench
+
+# Every parser, a minute each, under the address and undefined-behaviour sanitizers.
+fuzz:
+	cmake/packages.sh all fuzz
+	cmake --preset fuzz
+	cmake --build --preset fuzz
+	tests/fuzz/run.sh build/fuzz 60
+
+packages:
+	@cmake/packages.sh all
