@@ -27,6 +27,6 @@ if(WAY STREQUAL "installed")
   # Others' projects use -isystem, -Werror and whatever standard library headers come first: each header must stand alone.
   file(GLOB headers ${dir}/prefix/include/fovea/*.h)
   foreach(header IN LISTS headers)
-    must(${CXX} -std=c++20 -Wall -Wextra -Werror -fsyntax-only -x c++ -I${dir}/prefix/include ${header} -Wno-pragma-once-outside-header)
+    must(${CXX} -std=c++20 -Wall -Wextra -Werror -fsyntax-only -I${dir}/prefix/include -include ${header} -x c++ /dev/null)
   endforeach()
 endif()
