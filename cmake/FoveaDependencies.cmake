@@ -19,7 +19,7 @@ set(FOVEA_LINK_LIBRARIES OpenMP::OpenMP_CXX Threads::Threads ZLIB::ZLIB JPEG::JP
 # The libraries that the code of one folder includes. oneDNN and Highway are for backends alone, codecs for image and data.
 function(fovea_folder_dependencies folder)
   target_link_libraries(fovea_${folder} PRIVATE fmt::fmt-header-only)
-  if(folder MATCHES "^(core|runtime|backends|data|train)$")
+  if(folder MATCHES "^(core|ops|runtime|backends|data|train)$")
     target_link_libraries(fovea_${folder} PRIVATE OpenMP::OpenMP_CXX Threads::Threads)
   endif()
   if(folder STREQUAL "image")

@@ -55,4 +55,138 @@ Value reshape_to(const Value& x, const Value& like);
 
 Value relu(const Value& x, std::string_view name = {});
 
+// ---- convolution ------------------------------------------------------------------------------------------------------------
+
+/// Height and width; one number stands for both.
+struct Size2 {
+    Size2(std::int64_t both) : h(both), w(both) {}
+    Size2(std::int64_t height, std::int64_t width) : h(height), w(width) {}
+    std::int64_t h, w;
+    friend bool operator==(const Size2&, const Size2&) = default;
+};
+
+/// Rows and columns around a plane; one number stands for all four sides, two for {top and bottom, left and right}. Negative crops.
+struct Pad4 {
+    Pad4(std::int64_t all) : top(all), bottom(all), left(all), right(all) {}
+    Pad4(std::int64_t vertical, std::int64_t horizontal) : top(vertical), bottom(vertical), left(horizontal), right(horizontal) {}
+    Pad4(std::int64_t top_, std::int64_t bottom_, std::int64_t left_, std::int64_t right_) : top(top_), bottom(bottom_), left(left_), right(right_) {}
+    std::int64_t top, bottom, left, right;
+    friend bool operator==(const Pad4&, const Pad4&) = default;
+};
+
+enum class PadMode {
+    given,       ///< `pad` zeros
+    valid,       ///< none
+    same,        ///< zeros so that P = ceil(H / stride), the odd one at the bottom and right (TensorFlow's SAME)
+    same_lower,  ///< the same with the odd one at the top and left
+    dlib,        ///< kernel / 2 zeros when the stride is 1, none otherwise
+    reflect,     ///< `pad` pixels mirrored at the border, which is not repeated
+    replicate,   ///< `pad` copies of the border
+};
+
+/// Convolution with weights that exist already.
+struct Conv2dGeometry {
+    Size2 stride = 1;
+    Pad4 pad = 0;
+    PadMode pad_mode = PadMode::given;
+    Size2 dilation = 1;
+    std::int64_t groups = 1;
+    bool flip = false;    ///< true convolution: the kernel is rotated by 180 degrees first
+    bool strict = false;  ///< refuse a size that the stride does not divide instead of ignoring the last rows and columns
+};
+
+struct Conv2dSpec {
+    std::int64_t out;
+    Size2 kernel;
+    Size2 stride = 1;
+    Pad4 pad = 0;
+    PadMode pad_mode = PadMode::given;
+    Size2 dilation = 1;
+    std::int64_t groups = 1;
+    bool bias = true;
+    bool flip = false;
+    bool strict = false;
+    std::optional<Init> init{};       ///< uniform as in PyTorch: kaiming_uniform with a = sqrt(5)
+    std::optional<Init> bias_init{};  ///< uniform in +-1 / sqrt(fan_in)
+};
+
+/// 2-D cross-correlation.
+///
+///   x       [N, C, H, W]
+///   weight  [K, C / groups, R, S]     parameter "<name>.weight"
+///   bias    [K]                       parameter "<name>.bias"
+///   returns [N, K, P, Q],             P = floor((H + pad.top + pad.bottom - dilation.h (R - 1) - 1) / stride.h) + 1
+Value conv2d(const Value& x, const Conv2dSpec& spec, std::string_view name = {});
+/// The same with given weights; an empty bias means none.
+Value conv2d(const Value& x, const Value& weight, const Value& bias, const Conv2dGeometry& spec, std::string_view name = {});
+
+struct ConvTranspose2dGeometry {
+    Size2 stride = 1;
+    Pad4 pad = 0;         ///< removed from the result, as it would be added to the input of the convolution this transposes
+    Size2 output_pad = 0; ///< rows and columns added at the bottom and right
+    Size2 dilation = 1;
+    std::int64_t groups = 1;
+};
+
+struct ConvTranspose2dSpec {
+    std::int64_t out;
+    Size2 kernel;
+    Size2 stride = 1;
+    Pad4 pad = 0;
+    Size2 output_pad = 0;
+    Size2 dilation = 1;
+    std::int64_t groups = 1;
+    bool bias = true;
+    std::optional<Init> init{};
+    std::optional<Init> bias_init{};
+};
+
+/// The transpose of conv2d: every input pixel adds a scaled copy of the kernel, copies are summed where they overlap.
+///
+///   x       [N, C, P, Q]
+///   weight  [C, out / groups, R, S]
+///   returns [N, out, H, W],           H = (P - 1) stride.h - pad.top - pad.bottom + dilation.h (R - 1) + 1 + output_pad.h
+Value conv_transpose2d(const Value& x, const ConvTranspose2dSpec& spec, std::string_view name = {});
+Value conv_transpose2d(const Value& x, const Value& weight, const Value& bias, const ConvTranspose2dGeometry& spec, std::string_view name = {});
+
+// ---- linear -----------------------------------------------------------------------------------------------------------------
+
+struct LinearSpec {
+    std::int64_t out;
+    bool bias = true;
+    std::optional<Init> init{};
+    std::optional<Init> bias_init{};
+};
+/// y = x W^T + b over the last dimension: x [..., I], weight [out, I], bias [out] -> [..., out].
+Value linear(const Value& x, const LinearSpec& spec, std::string_view name = {});
+Value linear(const Value& x, const Value& weight, const Value& bias, std::string_view name = {});
+
+struct MatmulSpec {
+    bool transpose_a = false;
+    bool transpose_b = false;
+};
+/// a [..., M, K] times b [..., K, N] with equal leading dimensions -> [..., M, N].
+Value matmul(const Value& a, const Value& b, const MatmulSpec& spec = {}, std::string_view name = {});
+
+// ---- pooling ----------------------------------------------------------------------------------------------------------------
+
+struct MaxPoolSpec {
+    Size2 kernel;
+    Size2 stride = 0;  ///< 0: the kernel's size
+    Pad4 pad = 0;
+    Size2 dilation = 1;
+    bool ceil = false;    ///< a last window that hangs over the end is kept when it starts inside the input or its left padding
+    bool strict = false;  ///< refuse a size that the stride does not divide
+};
+/// Output 0: the largest value of each window; NaN wins. Output 1 (sibling(1)): i32, where it was, h * W + w in the unpadded
+/// plane, the first of equals; -1 where a window holds only padding.
+Value max_pool(const Value& x, const MaxPoolSpec& spec, std::string_view name = {});
+
+// ---- reshaping --------------------------------------------------------------------------------------------------------------
+
+/// The same elements under another shape. 0 keeps the dimension of x at that place (a batch that is not known yet), one -1 takes the rest.
+Value reshape(const Value& x, const std::vector<std::int64_t>& shape, std::string_view name = {});
+/// Dimensions start_dim and after become one.
+Value flatten(const Value& x, int start_dim = 1, std::string_view name = {});
+
 }  // namespace fovea

@@ -54,6 +54,7 @@ private:
 std::vector<Value> input_gradients(Graph& graph, const Node& node, std::span<const Value> dy) {
     if (node.op->gradient) {
         Values result = node.op->gradient(Grad(node, dy, graph));
+        while (result.size() > node.inputs.size() && result.back().is_empty()) result.pop_back();  // optional inputs that are absent
         require(result.size() <= node.inputs.size(), "gradient rule of '{}' gives {} values for {} inputs", node.op->name, result.size(), node.inputs.size());
         result.resize(node.inputs.size());
         return result;
