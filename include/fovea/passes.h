@@ -50,6 +50,13 @@ private:
 [[nodiscard]] Graph specialize(const Graph& graph, const std::map<std::string, Shape>& input_shapes);
 /// What is left for inference: dropout removed, batch norm on running statistics, no updates.
 [[nodiscard]] Graph to_inference(const Graph& graph);
+/// Inference: a convolution or linear layer followed by batch norm becomes one layer with scaled weights.
+/// w' = w gamma / sqrt(var + eps), b' = beta + (b - mean) gamma / sqrt(var + eps).
+[[nodiscard]] Graph fold_batch_norm(const Graph& graph);
+/// convolution or batch norm (+ add) + ReLU, linear + ReLU, and in the reverse pass the ReLU mask with batch norm's gradient, become one node each.
+[[nodiscard]] Graph fuse(const Graph& graph);
+/// Moves parameter updates forward, behind the last reader of the parameter, once enough gradients are waiting: their memory is freed early.
+[[nodiscard]] Graph schedule_updates(const Graph& graph);
 /// The part of the graph between `from` (paths that become inputs; may be empty) and `to` (paths that become outputs).
 [[nodiscard]] Graph subgraph(const Graph& graph, std::span<const std::string> from, std::span<const std::string> to);
 

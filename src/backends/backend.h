@@ -1,0 +1,111 @@
+// What a backend offers: layouts for values and kernels for nodes. Nothing outside a backend's folder knows more.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "graph/op.h"
+
+namespace fovea {
+
+/// How a value lies in memory when that is not row-major. Immutable and shared.
+class LayoutDetail {
+public:
+    virtual ~LayoutDetail() = default;
+    [[nodiscard]] virtual std::string name() const = 0;  ///< "nChw16c"
+    [[nodiscard]] virtual std::size_t bytes() const = 0;
+    [[nodiscard]] virtual bool equals(const LayoutDetail& other) const = 0;
+};
+/// Null means row-major.
+using Layout = std::shared_ptr<const LayoutDetail>;
+
+[[nodiscard]] inline bool same_layout(const Layout& a, const Layout& b) { return a == b || (a && b && a->equals(*b)); }
+[[nodiscard]] inline std::string layout_name(const Layout& layout) { return layout ? layout->name() : "row-major"; }
+
+/// The piece of a phase one call does: part `index` of `count`; for a phase by rows, the rows [begin, end) of dimension 0.
+struct Part {
+    int index = 0;
+    int count = 1;
+    std::int64_t begin = 0;
+    std::int64_t end = 0;
+};
+
+struct KernelArgs {
+    std::span<std::byte* const> in;   ///< null where an input is absent or only its shape matters
+    std::span<std::byte* const> out;
+    std::byte* scratch = nullptr;
+    std::uint64_t seed = 0;
+    std::uint64_t step = 0;
+};
+
+/// A step of a kernel between two barriers. Its parts run in any order on any threads; the partition depends on shapes alone,
+/// never on the number of threads, so neither do the bytes that come out.
+struct Phase {
+    enum class Kind {
+        rows,   ///< parts are the program's row ranges: part p reads row inputs and writes row outputs only at its own rows
+        split,  ///< `parts` independent pieces of the work
+        team,   ///< one call outside the parallel region; the kernel brings its own threads (small batches)
+    };
+    Kind kind = Kind::split;
+    int parts = 1;                  ///< of a split
+    std::uint32_t reads = ~0u;      ///< bit i: input i is read
+    std::uint32_t row_reads = 0;    ///< bit i: ... only at the rows of the part (rows phases)
+    std::uint32_t writes = ~0u;     ///< bit o: output o is written
+    bool uses_scratch = false;
+    std::function<void(const KernelArgs&, const Part&)> run;
+};
+
+/// A node made executable.
+struct Kernel {
+    std::string name;                 ///< "jit:avx512_core", "simd", "loops"
+    std::vector<Layout> in, out;      ///< layouts it wants and gives
+    std::vector<Phase> phases;
+    std::size_t scratch_bytes = 0;
+    std::vector<int> in_place;        ///< per output: the input whose buffer it may overwrite, or -1 (empty: none)
+    std::string fallback;             ///< why the plain loops run, where a fast kernel was wanted
+};
+
+/// What a backend may look at while it plans a node.
+struct PlanContext {
+    DType real = DType::f32;
+    std::int64_t rows = 1;                  ///< the batch: dimension 0 that row phases are cut along
+    std::vector<std::int64_t> row_bounds;   ///< part p covers rows [row_bounds[p], row_bounds[p + 1])
+    /// Layout of a value planned before; row-major for an undecided parameter.
+    std::function<Layout(const Value&)> layout;
+    /// A parameter whose layout nobody has chosen: the kernel may take what it likes best.
+    std::function<bool(const Value&)> is_undecided;
+    bool is_training = false;
+    [[nodiscard]] int parts() const { return static_cast<int>(row_bounds.size()) - 1; }
+    /// Row phases pay when there are enough rows for every core; below that kernels bring their own threads.
+    [[nodiscard]] bool is_sharded() const { return parts() >= 4; }
+};
+
+class Backend {
+public:
+    virtual ~Backend() = default;
+    [[nodiscard]] virtual std::string name() const = 0;
+    /// A kernel for the node, or nothing where the backend does not support it.
+    [[nodiscard]] virtual std::optional<Kernel> plan(const Node& node, const PlanContext& context) const = 0;
+    /// Copies a value from one layout to another.
+    [[nodiscard]] virtual Kernel reorder(const Type& type, const Layout& from, const Layout& to, const PlanContext& context) const = 0;
+};
+
+[[nodiscard]] inline DType stored_as(DType dtype, DType real) { return dtype == DType::f32 ? real : dtype; }
+[[nodiscard]] inline std::size_t row_major_bytes(const Type& type, DType real) {
+    return static_cast<std::size_t>(type.shape.elements()) * size_of(stored_as(type.dtype, real));
+}
+[[nodiscard]] inline std::size_t bytes_of(const Type& type, const Layout& layout, DType real) { return layout ? layout->bytes() : row_major_bytes(type, real); }
+
+/// The plain loops as a kernel: row-major, one part. Every backend's fallback.
+[[nodiscard]] Kernel plan_loops(const Node& node, DType real);
+/// Copies row-major bytes: the reorder of a backend that knows one layout.
+[[nodiscard]] Kernel plan_copy(const Type& type, DType real);
+
+/// "reference" or "cpu"; throws ArgumentError naming those that exist.
+[[nodiscard]] const Backend& find_backend(std::string_view name);
+
+}  // namespace fovea

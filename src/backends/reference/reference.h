@@ -1,0 +1,7 @@
+#pragma once
+
+#include "backends/backend.h"
+
+namespace fovea {
+[[nodiscard]] const Backend& reference_backend();
+}

@@ -1,0 +1,73 @@
+#include <algorithm>
+#include <set>
+
+#include "fovea/passes.h"
+#include "graph/op.h"
+
+namespace fovea {
+
+namespace {
+// Gradients of small networks may wait: one pass over all parameters at the end costs fewer barriers than it saves memory.
+constexpr std::int64_t waiting_bytes_limit = std::int64_t{4} << 20;
+}  // namespace
+
+Graph schedule_updates(const Graph& graph) {
+    const std::size_t count = graph.nodes().size();
+    // An update node: everything it makes goes into parameters and nowhere else.
+    std::vector<bool> is_read(count, false), makes_update(count, false);
+    std::vector<std::vector<int>> readers(count);
+    for (const Node& node : graph.nodes())
+        for (const Value& input : node.inputs)
+            if (!input.is_empty()) {
+                is_read[static_cast<std::size_t>(input.id())] = true;
+                readers[static_cast<std::size_t>(input.id())].push_back(node.id);
+            }
+    for (const auto& [name, value] : graph.outputs()) is_read[static_cast<std::size_t>(value.id())] = true;
+    for (const auto& [parameter, value] : graph.updates()) makes_update[static_cast<std::size_t>(value.id())] = true;
+    const auto is_update = [&](const Node& node) {
+        const auto id = static_cast<std::size_t>(node.id);
+        return makes_update[id] && !is_read[id] && !node.inputs.empty();
+    };
+
+    Graph result;
+    Rewriter rewrite(graph, result);
+    std::vector<bool> emitted(count, false);
+    std::vector<const Node*> waiting;
+    std::int64_t waiting_bytes = 0;
+    const auto emit = [&](const Node& node) {
+        rewrite.copy(node);
+        emitted[static_cast<std::size_t>(node.id)] = true;
+    };
+    const auto is_ready = [&](const Node& node) {
+        for (const Value& input : node.inputs) {
+            if (input.is_empty()) continue;
+            if (!emitted[static_cast<std::size_t>(input.id())]) return false;
+            if (input.node().op->name != "parameter") continue;
+            for (int reader : readers[static_cast<std::size_t>(input.id())])
+                if (reader != node.id && !emitted[static_cast<std::size_t>(reader)]) return false;
+        }
+        return true;
+    };
+    // Updates wait from the start; those whose gradient exists count towards the limit.
+    for (const Node& node : graph.nodes())
+        if (is_update(node)) waiting.push_back(&node);
+    for (const Node& node : graph.nodes()) {
+        if (is_update(node)) continue;
+        emit(node);
+        for (int reader : readers[static_cast<std::size_t>(node.id)])
+            if (is_update(graph.node(reader)) && !node.inputs.empty())
+                for (const Type& type : node.outputs) waiting_bytes += type.shape.elements() * 4;
+        if (waiting_bytes < waiting_bytes_limit) continue;
+        std::erase_if(waiting, [&](const Node* update) {
+            if (!is_ready(*update)) return false;
+            emit(*update);
+            return true;
+        });
+        waiting_bytes = 0;
+    }
+    for (const Node* update : waiting) emit(*update);
+    rewrite.finish();
+    return result;
+}
+
+}  // namespace fovea

@@ -1,0 +1,275 @@
+// compile(): passes, then kernels and layouts node by node, then stages and memory.
+#include <algorithm>
+
+#include "fovea/passes.h"
+#include "runtime/executable.h"
+#include "runtime/pipeline.h"
+
+namespace fovea {
+
+namespace {
+
+/// Rows a batch is cut into: a function of the shapes alone, so that no result depends on the number of threads.
+std::vector<std::int64_t> cut_rows(std::int64_t rows) {
+    constexpr std::int64_t most_parts = 8;
+    const std::int64_t parts = std::clamp<std::int64_t>(rows, 1, most_parts);
+    std::vector<std::int64_t> bounds;
+    for (std::int64_t p = 0; p <= parts; ++p) bounds.push_back(rows * p / parts);
+    return bounds;
+}
+
+/// The batch: dimension 0 of the first input of rank >= 2, else of any input.
+std::int64_t batch_rows(const Graph& graph) {
+    for (int least_rank : {2, 1})
+        for (const Value& input : graph.inputs())
+            if (input.shape().rank() >= least_rank) return std::max<std::int64_t>(1, input.shape()[0]);
+    return 1;
+}
+
+class Planner {
+public:
+    Planner(Executable::Impl& program) : p_(program) {
+        p_.context.real = p_.real;
+        p_.context.rows = batch_rows(p_.graph);
+        p_.context.row_bounds = cut_rows(p_.context.rows);
+        p_.context.is_training = !p_.graph.updates().empty();
+        p_.context.layout = [this](const Value& value) { return buffer_of(value).layout; };
+        p_.context.is_undecided = [this](const Value& value) { return undecided_.contains(id_of(value)); };
+    }
+
+    void run() {
+        count_uses();
+        for (const auto& [parameter, value] : p_.graph.updates()) updates_[key(value)] = parameter.path();
+        for (const Node& node : p_.graph.nodes()) plan(node);
+        for (const auto& [name, value] : p_.graph.outputs()) {
+            p_.outputs.push_back({name, value.type()});
+            p_.output_buffers.push_back(in_layout(value, nullptr));
+        }
+        finish_updates();
+        p_.stages = plan_stages(p_.items, p_.buffers);
+        std::vector<int> kept = p_.output_buffers;
+        for (const auto& [parameter, buffer] : p_.copies) kept.push_back(buffer);
+        p_.arena_bytes = plan_memory(p_.items, p_.buffers, p_.stages, kept);
+        for (const Item& item : p_.items) p_.plan.push_back(item.line);
+    }
+
+private:
+    using Key = std::pair<int, int>;
+    static Key key(const Value& value) { return {value.id(), value.output()}; }
+    [[nodiscard]] int id_of(const Value& value) const {
+        const auto it = ids_.find(key(value));
+        require(it != ids_.end(), "plan: '{}' is used before it is made", value.path());
+        return it->second;
+    }
+    Buffer& at(int id) { return p_.buffers[static_cast<std::size_t>(id)]; }
+    Buffer& buffer_of(const Value& value) { return at(id_of(value)); }
+
+    int new_buffer(const Type& type, const Layout& layout, const std::string& path) {
+        Buffer buffer{.type = type, .layout = layout, .bytes = bytes_of(type, layout, p_.real), .path = path};
+        buffer.root = static_cast<int>(p_.buffers.size());
+        p_.buffers.push_back(std::move(buffer));
+        return p_.buffers.back().root;
+    }
+
+    void count_uses() {
+        for (const Node& node : p_.graph.nodes())
+            for (std::size_t i = 0; i < node.inputs.size(); ++i)
+                if (!node.inputs[i].is_empty() && !(node.op->shape_only >> i & 1)) last_reader_[key(node.inputs[i])] = node.id;
+        for (const auto& [name, value] : p_.graph.outputs()) last_reader_[key(value)] = static_cast<int>(p_.graph.nodes().size());
+    }
+
+    void plan(const Node& node) {
+        if (node.op->name == "input" || node.op->name == "parameter" || node.op->name == "constant") return plan_source(node);
+        if (node.op->is_view) return plan_view(node);
+        std::optional<Kernel> kernel = p_.backend->plan(node, p_.context);
+        if (!kernel) {
+            kernel = plan_loops(node, p_.real);
+            kernel->fallback = fmt::format("{} '{}': the {} backend has no kernel for it; the plain loops run it", node.op->name, node.path, p_.backend->name());
+        }
+        if (!kernel->fallback.empty()) p_.fallbacks.push_back(kernel->fallback);
+        std::vector<int> in;
+        for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+            const Value& input = node.inputs[i];
+            in.push_back(input.is_empty() || (node.op->shape_only >> i & 1) ? -1 : in_layout(input, kernel->in[i]));
+        }
+        add_item(node, std::move(*kernel), std::move(in));
+    }
+
+    void plan_source(const Node& node) {
+        const Value value(const_cast<Graph*>(&p_.graph), node.id, 0);
+        const int id = new_buffer(node.outputs[0], nullptr, node.path);
+        ids_[key(value)] = id;
+        sharers_[id].push_back(key(value));
+        if (node.op->name == "input") {
+            at(id).place = Buffer::Place::input;
+            at(id).index = static_cast<int>(p_.inputs.size());
+            p_.inputs.push_back({node.path, node.outputs[0]});
+            p_.input_buffers.push_back(id);
+        } else if (node.op->name == "parameter") {
+            at(id).place = Buffer::Place::parameter;
+            at(id).index = static_cast<int>(p_.parameters.size());
+            p_.parameters.push_back(*p_.graph.find_parameter(node.path));
+            p_.parameter_buffers.push_back(id);
+            undecided_.insert(id);
+            parameter_index_[node.path] = at(id).index;
+        } else {
+            at(id).place = Buffer::Place::constant;
+            at(id).index = static_cast<int>(p_.constants.size());
+            p_.constants.push_back(node.attrs.tensor("value").to(stored_as(node.outputs[0].dtype, p_.real)));
+        }
+    }
+
+    void plan_view(const Node& node) {
+        const int source = in_layout(node.inputs[0], nullptr);
+        const int id = new_buffer(node.outputs[0], nullptr, node.path);
+        at(id).root = at(source).root;
+        at(id).place = at(source).place;
+        at(id).index = at(source).index;
+        ids_[key(Value(const_cast<Graph*>(&p_.graph), node.id, 0))] = id;
+        sharers_[at(id).root].push_back({node.id, 0});
+    }
+
+    /// The buffer that holds `value` in `layout`: its own, or one a reorder fills (once per layout).
+    int in_layout(const Value& value, const Layout& layout) {
+        const int id = id_of(value);
+        if (undecided_.contains(id)) {
+            undecided_.erase(id);
+            at(id).layout = layout;
+            at(id).bytes = bytes_of(at(id).type, layout, p_.real);
+            return id;
+        }
+        if (same_layout(at(id).layout, layout)) return id;
+        for (int other : reordered_[id])
+            if (same_layout(at(other).layout, layout)) return other;
+        if (at(id).place == Buffer::Place::constant && at(id).layout == nullptr) return reordered_constant(id, layout);
+        Kernel kernel = p_.backend->reorder(at(id).type, at(id).layout, layout, p_.context);
+        const int target = new_buffer(at(id).type, layout, at(id).path);
+        reordered_[id].push_back(target);
+        Item item{.kernel = std::move(kernel), .in = {id}, .out = {target}};
+        item.line = {.path = at(id).path, .op = "reorder", .kernel = item.kernel.name, .layout = layout_name(at(id).layout) + " -> " + layout_name(layout),
+                     .bytes = static_cast<std::int64_t>(at(id).bytes + at(target).bytes)};
+        p_.items.push_back(std::move(item));
+        return target;
+    }
+
+    int reordered_constant(int id, const Layout& layout) {
+        const int target = new_buffer(at(id).type, layout, at(id).path);
+        Tensor moved({static_cast<std::int64_t>(at(target).bytes)}, DType::u8);
+        reorder_now(*p_.backend, at(id).type, nullptr, p_.constants[static_cast<std::size_t>(at(id).index)].raw(), layout, moved.raw(), p_.real);
+        at(target).place = Buffer::Place::constant;
+        at(target).index = static_cast<int>(p_.constants.size());
+        p_.constants.push_back(moved);
+        reordered_[id].push_back(target);
+        return target;
+    }
+
+    void add_item(const Node& node, Kernel kernel, std::vector<int> in) {
+        Item item;
+        for (std::size_t o = 0; o < node.outputs.size(); ++o) {
+            const Layout layout = o < kernel.out.size() ? kernel.out[o] : nullptr;
+            const int id = new_buffer(node.outputs[o], layout, node.path);
+            const Value value(const_cast<Graph*>(&p_.graph), node.id, static_cast<int>(o));
+            ids_[key(value)] = id;
+            sharers_[id].push_back(key(value));
+            item.out.push_back(id);
+            if (o < kernel.in_place.size() && kernel.in_place[o] >= 0) try_in_place(node, value, id, in, kernel.in_place[o]);
+        }
+        item.line = line_of(node, kernel);
+        for (int id : in) item.line.bytes += id >= 0 ? static_cast<std::int64_t>(at(id).bytes) : 0;
+        for (int id : item.out) item.line.bytes += static_cast<std::int64_t>(at(id).bytes);
+        item.kernel = std::move(kernel);
+        item.in = std::move(in);
+        p_.items.push_back(std::move(item));
+    }
+
+    /// Shares the input's bytes with the output where nobody reads the input afterwards.
+    void try_in_place(const Node& node, const Value& value, int out, const std::vector<int>& ins, int input) {
+        const int in = ins[static_cast<std::size_t>(input)];
+        // A reordered copy may still serve other readers of the same value: only the value's own buffer is given up.
+        if (in < 0 || at(in).root != buffer_of(node.inputs[static_cast<std::size_t>(input)]).root) return;
+        // The same bytes must not be read through another input as well.
+        if (std::ranges::count_if(ins, [&](int other) { return other >= 0 && at(other).root == at(in).root; }) > 1) return;
+        if ( !same_layout(at(in).layout, at(out).layout) || at(in).bytes != at(out).bytes) return;
+        const int root = at(in).root;
+        const Buffer source = at(root);
+        for (const Key& sharer : sharers_[root]) {
+            const auto it = last_reader_.find(sharer);
+            if (it != last_reader_.end() && it->second > node.id) return;
+        }
+        if (source.place == Buffer::Place::parameter) {
+            // A parameter is overwritten only by its own update, after its last reader.
+            const auto update = updates_.find(key(value));
+            if (update == updates_.end() || parameter_index_.at(update->second) != source.index) return;
+            p_.updated.insert(source.index);
+            done_updates_.insert(key(value));
+        } else if (source.place != Buffer::Place::arena) {
+            return;
+        }
+        at(out).root = root;
+        at(out).place = source.place;
+        at(out).index = source.index;
+        sharers_[root].push_back(key(value));
+    }
+
+    void finish_updates() {
+        for (const auto& [parameter, value] : p_.graph.updates()) {
+            if (done_updates_.contains(key(value))) continue;
+            const int index = parameter_index_.at(parameter.path());
+            p_.copies.emplace_back(index, in_layout(value, at(id_of(parameter)).layout));
+            p_.updated.insert(index);
+        }
+    }
+
+    PlanLine line_of(const Node& node, const Kernel& kernel) const {
+        PlanLine line{.path = node.path, .op = node.op->name, .kernel = kernel.name, .layout = kernel.out.empty() ? "" : layout_name(kernel.out[0])};
+        if (node.op->name == "conv2d" && node.inputs.size() > 2 && !node.inputs[2].is_empty()) line.fused += "bias ";
+        if (node.attrs.flag("fused_batch_norm")) line.fused += "batch_norm ";
+        const std::size_t residual = node.op->name == "batch_norm" ? 5 : 3;
+        if ((node.op->name == "conv2d" || node.op->name == "batch_norm") && node.inputs.size() > residual) line.fused += "add ";
+        line.fused += node.attrs.text("activation");
+        if (node.op->cost) {
+            const Cost cost = cost_of(node);
+            line.operations = cost.macs ? 2 * cost.macs : cost.operations;
+        }
+        return line;
+    }
+
+    Executable::Impl& p_;
+    std::map<Key, int> ids_;
+    std::map<Key, int> last_reader_;
+    std::map<int, std::vector<Key>> sharers_;  // root -> the values that live in its bytes
+    std::map<Key, std::string> updates_;
+    std::map<std::string, int> parameter_index_;
+    std::set<Key> done_updates_;
+    std::set<int> undecided_;
+    std::map<int, std::vector<int>> reordered_;
+};
+
+}  // namespace
+
+void reorder_now(const Backend& backend, const Type& type, const Layout& from, const std::byte* source, const Layout& to, std::byte* target, DType real) {
+    PlanContext context;
+    context.real = real;
+    context.row_bounds = {0, 1};
+    const Kernel kernel = backend.reorder(type, from, to, context);
+    std::byte* in[] = {const_cast<std::byte*>(source)};
+    std::byte* out[] = {target};
+    AlignedBytes scratch(kernel.scratch_bytes);
+    for (const Phase& phase : kernel.phases)
+        for (int part = 0; part < (phase.kind == Phase::Kind::split ? phase.parts : 1); ++part)
+            phase.run({.in = in, .out = out, .scratch = scratch.data()}, {.index = part, .count = phase.parts, .begin = 0, .end = 1});
+}
+
+Executable compile(const Graph& graph, const std::map<std::string, Shape>& input_shapes, const CompileOptions& options) {
+    auto program = std::make_shared<Executable::Impl>();
+    program->backend = &find_backend(options.backend);
+    program->real = options.precision == Precision::f64 ? DType::f64 : DType::f32;
+    require<BackendError>(options.backend != "cpu" || options.precision == Precision::f32, "cpu backend: f64 is not supported (f32 is); the reference backend runs it");
+    program->graph = run_passes(graph, input_shapes, options, program->prologue, program->derived);
+    for (const Value& input : program->graph.inputs())
+        require<ShapeError>(!input.shape().is_dynamic(), "compile: input '{}' is {}; give its shape", input.path(), input.shape());
+    Planner(*program).run();
+    return Executable(std::move(program));
+}
+
+}  // namespace fovea

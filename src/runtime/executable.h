@@ -1,0 +1,85 @@
+// What compile() makes: buffers, kernels in order, the stages between barriers, and where every byte lies.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "backends/backend.h"
+#include "fovea/runtime.h"
+
+namespace fovea {
+
+/// A value in memory. `root` is the buffer whose bytes it shares (itself, or what it is a view or an in-place update of).
+struct Buffer {
+    enum class Place { arena, input, parameter, constant };
+    Type type;
+    Layout layout;
+    std::size_t bytes = 0;
+    Place place = Place::arena;
+    int index = -1;            ///< of the input, parameter or constant
+    int root = -1;
+    std::size_t offset = 0;    ///< in the arena
+    std::string path;
+};
+
+/// A kernel bound to buffers.
+struct Item {
+    Kernel kernel;
+    std::vector<int> in, out;         ///< buffer ids, -1 for absent or shape-only inputs
+    std::size_t scratch_offset = 0;   ///< in the arena
+    PlanLine line;
+};
+
+/// Phases that run without a barrier between them: those by rows part by part, then the splits.
+struct Stage {
+    std::vector<std::pair<int, int>> phases;  ///< (item, phase)
+    bool is_team = false;
+};
+
+struct Executable::Impl {
+    Graph graph;                       ///< after the passes
+    const Backend* backend = nullptr;
+    DType real = DType::f32;
+    PlanContext context;
+    std::vector<Buffer> buffers;
+    std::vector<Item> items;
+    std::vector<Stage> stages;
+    std::vector<Port> inputs, outputs;
+    std::vector<int> input_buffers, output_buffers;
+    std::vector<ParameterInfo> parameters;        ///< used ones, in declaration order
+    std::vector<int> parameter_buffers;
+    std::vector<Tensor> constants;                ///< in the layout their consumer wants
+    std::vector<std::pair<int, int>> copies;      ///< (parameter index, buffer) updates that could not be made in place
+    std::set<int> updated;                        ///< parameters a run changes
+    std::size_t arena_bytes = 0;
+    std::vector<PlanLine> plan;
+    std::vector<std::string> fallbacks;
+    /// Inference: values that depend on parameters alone (folded weights), computed once when a State is adopted.
+    Graph prologue;
+    std::set<std::string> derived;                ///< names among `parameters` that the prologue makes
+};
+
+/// Groups the phases of the items into stages; see Phase for what may share one.
+[[nodiscard]] std::vector<Stage> plan_stages(const std::vector<Item>& items, const std::vector<Buffer>& buffers);
+/// Gives every arena buffer and scratch an offset so that nothing alive at the same stage overlaps. Returns the arena's size.
+[[nodiscard]] std::size_t plan_memory(std::vector<Item>& items, std::vector<Buffer>& buffers, const std::vector<Stage>& stages, const std::vector<int>& kept);
+
+/// Memory for kernels: 64-byte aligned, huge pages asked for where it is large.
+class AlignedBytes {
+public:
+    AlignedBytes() = default;
+    explicit AlignedBytes(std::size_t bytes);
+    [[nodiscard]] std::byte* data() const { return data_.get(); }
+    [[nodiscard]] std::size_t size() const { return bytes_; }
+
+private:
+    std::shared_ptr<std::byte[]> data_;
+    std::size_t bytes_ = 0;
+};
+
+/// Copies a value between layouts now, on this thread: parameters in and out of kernel layout.
+void reorder_now(const Backend& backend, const Type& type, const Layout& from, const std::byte* source, const Layout& to, std::byte* target, DType real);
+
+}  // namespace fovea

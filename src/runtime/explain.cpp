@@ -1,0 +1,43 @@
+// The plan and the profile in words: tables, fallbacks, Chrome trace.
+#include <nlohmann/json.hpp>
+
+#include "runtime/executable.h"
+
+namespace fovea {
+
+const std::vector<Executable::Port>& Executable::inputs() const { return impl_->inputs; }
+const std::vector<Executable::Port>& Executable::outputs() const { return impl_->outputs; }
+const std::vector<ParameterInfo>& Executable::parameters() const { return impl_->parameters; }
+const std::vector<PlanLine>& Executable::plan() const { return impl_->plan; }
+const std::vector<std::string>& Executable::fallbacks() const { return impl_->fallbacks; }
+const Graph& Executable::graph() const { return impl_->graph; }
+std::size_t Executable::arena_bytes() const { return impl_->arena_bytes; }
+
+std::string Executable::explain_plan() const {
+    std::size_t path = 4, op = 2, kernel = 6, layout = 6;
+    int reorders = 0;
+    std::int64_t reordered_bytes = 0;
+    for (const PlanLine& line : plan()) {
+        path = std::max(path, line.path.size()), op = std::max(op, line.op.size());
+        kernel = std::max(kernel, line.kernel.size()), layout = std::max(layout, line.layout.size());
+        if (line.op == "reorder") ++reorders, reordered_bytes += line.bytes;
+    }
+    std::string text = fmt::format("{:<{}}  {:<{}}  {:<{}}  {:<{}}  {:>10}  {}\n", "node", path, "op", op, "kernel", kernel, "layout", layout, "bytes", "fused");
+    for (const PlanLine& line : plan())
+        text += fmt::format("{:<{}}  {:<{}}  {:<{}}  {:<{}}  {:>10}  {}\n", line.path, path, line.op, op, line.kernel, kernel, line.layout, layout,
+                            human_bytes(static_cast<double>(line.bytes)), line.fused);
+    text += fmt::format("{} kernels in {} stages; arena {}; {} reorders ({})\n", plan().size(), impl_->stages.size(), human_bytes(static_cast<double>(arena_bytes())), reorders,
+                        human_bytes(static_cast<double>(reordered_bytes)));
+    for (const std::string& fallback : fallbacks()) text += "fallback: " + fallback + "\n";
+    return text;
+}
+
+std::string chrome_trace(const std::vector<ProfileLine>& profile) {
+    nlohmann::json events = nlohmann::json::array();
+    for (const ProfileLine& line : profile)
+        events.push_back({{"name", line.plan.path}, {"cat", line.plan.op}, {"ph", "X"}, {"ts", line.start_ms * 1000}, {"dur", line.ms * 1000}, {"pid", 1}, {"tid", line.thread},
+                          {"args", {{"kernel", line.plan.kernel}, {"layout", line.plan.layout}, {"bytes", line.plan.bytes}}}});
+    return nlohmann::json{{"traceEvents", events}, {"displayTimeUnit", "ms"}}.dump();
+}
+
+}  // namespace fovea
