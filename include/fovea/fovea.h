@@ -4,6 +4,7 @@
 #include "fovea/core.h"
 #include "fovea/graph.h"
 #include "fovea/image.h"
+#include "fovea/io.h"
 #include "fovea/ops.h"
 #include "fovea/passes.h"
 #include "fovea/runtime.h"

@@ -1,0 +1,69 @@
+// Weights on disk: safetensors (read and write), PyTorch's .pth/.pt/.th (read), and matching them to a network.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fovea/graph.h"
+
+namespace fovea {
+
+/// What a weights file says besides its tensors: strings by key.
+using Metadata = std::map<std::string, std::string, std::less<>>;
+
+// ---- files ----------------------------------------------------------------------------------
+
+/// Replaces the file at `path` in one step: a temporary name in the same directory, fsync, rename. A reader, or a machine that
+/// loses power, sees the old bytes or the new ones. Throws Error naming the path and the system's reason; the old file stays.
+void write_file_atomically(const std::string& path, std::string_view bytes);
+
+// ---- safetensors ----------------------------------------------------------------------------
+
+/// f32, f64, i32, i64, u8 as they are; f16 and bf16 become f32, bool becomes u8. In the order of the file's header.
+/// Throws FormatError for any other content; reads nothing outside the file whatever its bytes.
+[[nodiscard]] Parameters load_safetensors(const std::string& path, Metadata* metadata = nullptr);
+/// The same from bytes; `name` stands in messages.
+[[nodiscard]] Parameters parse_safetensors(std::span<const std::byte> bytes, std::string_view name, Metadata* metadata = nullptr);
+/// The file's bytes: equal parameters and metadata give equal bytes. Names stay in the order of `parameters`.
+[[nodiscard]] std::string to_safetensors(const Parameters& parameters, const Metadata& metadata = {});
+/// Written with write_file_atomically.
+void save_safetensors(const std::string& path, const Parameters& parameters, const Metadata& metadata = {});
+inline void save(const Parameters& parameters, const std::string& path, const Metadata& metadata = {}) { save_safetensors(path, parameters, metadata); }
+
+// ---- PyTorch --------------------------------------------------------------------------------
+
+/// A file of torch.save, zip or the older stream. Only tensors and plain containers are read: nothing in the file is ever run,
+/// any other Python object is refused by name. Names are the paths of the dictionaries ("state_dict" and the like left out when
+/// they hold every tensor); plain numbers and texts beside the tensors ("best_prec1") go to `metadata`.
+[[nodiscard]] Parameters load_pytorch(const std::string& path, Metadata* metadata = nullptr);
+[[nodiscard]] Parameters parse_pytorch(std::span<const std::byte> bytes, std::string_view name, Metadata* metadata = nullptr);
+
+// ---- any of them ----------------------------------------------------------------------------
+
+/// The format is told by the file's content, not by its name.
+[[nodiscard]] Parameters load_weights(const std::string& path, Metadata* metadata = nullptr);
+
+struct LoadOptions {
+    std::string name = "weights";         ///< of the source, in messages: usually the path
+    std::string strip_prefix = "module."; ///< taken off when every source name begins with it (PyTorch's DataParallel)
+    bool allow_missing = false;           ///< targets without a source keep their values
+    bool allow_unexpected = false;        ///< sources without a target are left out
+};
+
+struct LoadReport {
+    std::vector<std::string> missing;     ///< in the target only; batch norm's num_batches_tracked is never required
+    std::vector<std::string> unexpected;  ///< in the source only
+    std::vector<std::string> mismatched;  ///< "fc.weight [10, 64] is [100, 64] in the file"
+    [[nodiscard]] bool is_exact() const { return missing.empty() && unexpected.empty() && mismatched.empty(); }
+};
+
+/// Copies values by name, converted to the target's dtype. Throws FormatError with the report, changing nothing, unless the names
+/// and shapes agree or the options allow the difference; another shape is never allowed:
+///   load 'r50.safetensors': missing 'fc.weight' [1000, 2048]; unexpected 'head.weight' has that shape. Renamed?
+LoadReport load_into(Parameters& target, const Parameters& source, const LoadOptions& options = {});
+
+}  // namespace fovea

@@ -1,0 +1,95 @@
+#include "io/file.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/text.h"
+#include "fovea/io.h"
+
+namespace fovea {
+
+namespace {
+
+/// Owns a file descriptor.
+class Descriptor {
+public:
+    explicit Descriptor(int fd) : fd_(fd) {}
+    ~Descriptor() {
+        if (fd_ >= 0) ::close(fd_);
+    }
+    Descriptor(const Descriptor&) = delete;
+    Descriptor& operator=(const Descriptor&) = delete;
+    [[nodiscard]] int get() const { return fd_; }
+    /// Closes and reports what close() says: on some file systems a full disk is first noticed here.
+    [[nodiscard]] bool close() { return ::close(std::exchange(fd_, -1)) == 0; }
+
+private:
+    int fd_;
+};
+
+[[nodiscard]] std::string reason(int error) { return std::strerror(error); }
+
+/// Removes a file unless told that it has become something to keep.
+struct TemporaryFile {
+    std::string path;
+    bool keep = false;
+    ~TemporaryFile() {
+        if (!keep) ::unlink(path.c_str());
+    }
+};
+
+}  // namespace
+
+MappedFile::MappedFile(const std::string& path) {
+    const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    require<Error>(file.get() >= 0, "read '{}': {}", path, reason(errno));
+    struct stat info {};
+    require<Error>(::fstat(file.get(), &info) == 0, "read '{}': {}", path, reason(errno));
+    require<Error>(S_ISREG(info.st_mode), "read '{}': not a regular file", path);
+    size_ = static_cast<std::size_t>(info.st_size);
+    if (size_ == 0) return;
+    void* mapped = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.get(), 0);
+    if (mapped == MAP_FAILED) {
+        size_ = 0;
+        fail<Error>("read '{}': {}", path, reason(errno));
+    }
+    data_ = static_cast<const std::byte*>(mapped);
+}
+
+MappedFile::~MappedFile() {
+    if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+void write_file_atomically(const std::string& path, std::string_view bytes) {
+    const std::size_t slash = path.find_last_of('/');
+    const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+    std::string pattern = path + ".XXXXXX";
+    Descriptor file(::mkostemp(pattern.data(), O_CLOEXEC));
+    require<Error>(file.get() >= 0, "write '{}': {}", path, reason(errno));
+    TemporaryFile temporary{pattern};
+    std::size_t done = 0;
+    while (done < bytes.size()) {
+        const ssize_t written = ::write(file.get(), bytes.data() + done, bytes.size() - done);
+        if (written < 0 && errno == EINTR) continue;
+        require<Error>(written > 0, "write '{}': {} after {} of {} bytes", path, reason(errno), done, bytes.size());
+        done += static_cast<std::size_t>(written);
+    }
+    // mkostemp makes 0600; a weights file is as readable as any other file its user makes.
+    const mode_t mask = ::umask(0);
+    ::umask(mask);
+    require<Error>(::fchmod(file.get(), 0666 & ~mask) == 0 && ::fsync(file.get()) == 0 && file.close(), "write '{}': {}", path, reason(errno));
+    require<Error>(::rename(pattern.c_str(), path.c_str()) == 0, "write '{}': {}", path, reason(errno));
+    temporary.keep = true;
+    // The name itself is durable only once its directory is; a file system that cannot sync directories is not an error.
+    const Descriptor folder(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (folder.get() >= 0) ::fsync(folder.get());
+}
+
+}  // namespace fovea
