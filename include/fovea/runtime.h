@@ -141,6 +141,17 @@ private:
     std::unique_ptr<Impl> impl_;
 };
 
+/// A node as one line that `fovea bench`, a test and parse_problem read again: "conv2d n8c64h56w56 k128r3s3 stride2 pad1 f32".
+[[nodiscard]] std::string problem_of(const Node& node, Precision precision = Precision::f32);
+
+/// One op to run alone: its inputs, its weights as parameters, its results as outputs "y", "y1", ...
+struct Problem {
+    Graph graph;
+    Precision precision = Precision::f32;
+};
+/// Throws ArgumentError saying which word is wrong; shapes are checked as in every graph.
+[[nodiscard]] Problem parse_problem(std::string_view text);
+
 /// Chrome trace (chrome://tracing, Perfetto) of a profiled run, as JSON text.
 [[nodiscard]] std::string chrome_trace(const std::vector<ProfileLine>& profile);
 

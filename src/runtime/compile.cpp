@@ -227,6 +227,7 @@ private:
         const std::size_t residual = node.op->name == "batch_norm" ? 5 : 3;
         if ((node.op->name == "conv2d" || node.op->name == "batch_norm") && node.inputs.size() > residual) line.fused += "add ";
         line.fused += node.attrs.text("activation");
+        line.problem = problem_of(node, p_.real == DType::f64 ? Precision::f64 : Precision::f32);
         if (node.op->cost) {
             const Cost cost = cost_of(node);
             line.operations = cost.macs ? 2 * cost.macs : cost.operations;
