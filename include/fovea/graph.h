@@ -179,6 +179,8 @@ public:
     [[nodiscard]] Scope scope(std::string_view name) { return Scope(*this, name); }
     /// Absolute path for a relative name in the open scopes.
     [[nodiscard]] std::string path_of(std::string_view name) const;
+    /// The path the next node called `name` will get: unlike path_of, numbered when the name is taken.
+    [[nodiscard]] std::string next_path(std::string_view name) const;
     /// Records `value` as what the module at the open scope (or `name` below it) returns: the taps of find(), subgraph() and
     /// intermediate comparisons, e.g. "layer1.0".
     void module_output(std::string_view name, const Value& value);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -54,6 +55,138 @@ Value reshape_to(const Value& x, const Value& like);
 // ---- activations ------------------------------------------------------------------------------------------------------------
 
 Value relu(const Value& x, std::string_view name = {});
+
+struct AxisSpec {
+    std::int64_t axis = 1;  ///< 1: over the classes of [N, L] or [N, L, H, W]; negative counts from the end
+};
+Value softmax(const Value& x, const AxisSpec& spec = {}, std::string_view name = {});
+Value log_softmax(const Value& x, const AxisSpec& spec = {}, std::string_view name = {});
+
+// ---- elementary functions ---------------------------------------------------------------------------------------------------
+
+Value exp(const Value& x, std::string_view name = {});
+Value log(const Value& x, std::string_view name = {});
+Value sqrt(const Value& x, std::string_view name = {});
+/// 1 / sqrt(x)
+Value rsqrt(const Value& x, std::string_view name = {});
+Value square(const Value& x, std::string_view name = {});
+Value abs(const Value& x, std::string_view name = {});
+/// -1, 0 or 1; its derivative is 0.
+Value sign(const Value& x, std::string_view name = {});
+Value erf(const Value& x, std::string_view name = {});
+Value pow(const Value& x, double exponent, std::string_view name = {});
+/// Broadcast as numpy does; at a tie each side gets half the gradient.
+Value maximum(const Value& a, const Value& b, std::string_view name = {});
+Value maximum(const Value& a, double b);
+Value minimum(const Value& a, const Value& b, std::string_view name = {});
+Value minimum(const Value& a, double b);
+/// x limited to [low, high]; the derivative is 1 on the edges.
+Value clamp(const Value& x, double low, double high, std::string_view name = {});
+/// Comparisons give 1 or 0 as real numbers; no gradient flows through them.
+Value greater(const Value& a, const Value& b);
+Value greater(const Value& a, double b);
+Value greater_equal(const Value& a, const Value& b);
+Value greater_equal(const Value& a, double b);
+/// 1 where low < x < high (with the edges when closed), else 0.
+Value in_range(const Value& x, double low, double high, bool closed = false);
+/// condition != 0 ? a : b, element by element; shapes broadcast.
+Value where(const Value& condition, const Value& a, const Value& b, std::string_view name = {});
+/// A vector [C] as [C, 1, ..., 1], to meet the channels of like [N, C, ...].
+Value per_channel(const Value& v, const Value& like);
+/// labels [N, ...] (i32) -> [N, L, ...], the shape of `like`: 1 at the label's class. A label outside 0..L-1 gives zeros.
+Value one_hot(const Value& labels, const Value& like);
+/// x + 1 for i64 counts.
+Value increment(const Value& x, std::string_view name = {});
+
+// ---- normalisation ----------------------------------------------------------------------------------------------------------
+
+struct BatchNormSpec {
+    double eps = 1e-5;
+    double momentum = 0.1;  ///< weight of the new batch in the running statistics (PyTorch's sense; dlib and Caffe quote 1 - this)
+    bool frozen = false;    ///< normalise with the running statistics in training too, and leave them alone
+    bool affine = true;     ///< false: no weight and bias
+};
+/// Batch normalisation per channel of [N, C, ...]; in training over the batch, in inference over the running statistics.
+/// Parameters "<name>.weight", "<name>.bias"; buffers "<name>.running_mean", ".running_var", ".num_batches_tracked" (i64).
+Value batch_norm(const Value& x, const BatchNormSpec& spec = {}, std::string_view name = {});
+
+// ---- regularisation ---------------------------------------------------------------------------------------------------------
+
+/// `drop` is the probability of being dropped (some texts mean the one of being kept); kept values are divided by 1 - drop in
+/// training, so inference is the identity. With drop = 0 the functions return x itself. The mask depends on the seed, the step
+/// and the node's path only.
+struct DropoutSpec {
+    double drop;
+};
+Value dropout(const Value& x, const DropoutSpec& spec, std::string_view name = {});
+/// Drops whole channels of [N, C, ...].
+Value spatial_dropout(const Value& x, const DropoutSpec& spec, std::string_view name = {});
+struct DropPathSpec {
+    double drop;
+    bool whole_batch = false;  ///< one draw for all samples instead of one per sample
+};
+/// Stochastic depth: drops whole samples of a residual branch. Huang et al. 2016.
+Value drop_path(const Value& x, const DropPathSpec& spec, std::string_view name = {});
+
+// ---- losses -----------------------------------------------------------------------------------------------------------------
+
+enum class Reduction { mean, sum, none };
+[[nodiscard]] std::string_view name_of(Reduction reduction);
+
+struct CrossEntropySpec {
+    double label_smoothing = 0;
+    std::vector<double> class_weights{};  ///< one per class; the mean then divides by the summed weights of the labels
+    std::int64_t ignore_index = -100;     ///< pixels with this label count for nothing; if all do, the loss is 0
+    Reduction reduction = Reduction::mean;
+};
+/// Softmax cross-entropy of logits [N, L] (or [N, L, H, W]) with labels [N] (or [N, H, W]), i32.
+Value cross_entropy(const Value& logits, const Value& labels, const CrossEntropySpec& spec = {}, std::string_view name = {});
+/// The same with labels from an input "label" that it declares.
+Value cross_entropy(const Value& logits, const CrossEntropySpec& spec = {}, std::string_view name = {});
+
+// ---- optimiser updates --------------------------------------------------------------------------------------------------------
+// Each returns p'; the new state follows as siblings 1, 2, ... in the order of the state arguments that are present. The learning
+// rate and the step count (1 at the first step) are real scalars [], so that a schedule changes them without compiling again.
+
+struct SgdUpdateSpec {
+    double momentum = 0;
+    double dampening = 0;  ///< needs step_count: the first step is not damped
+    bool nesterov = false;
+    double weight_decay = 0;
+    bool decoupled = false;      ///< decay shrinks p by lr * weight_decay instead of joining the gradient
+    std::string form = "torch";  ///< "torch": v = mu v + g, p -= lr v; "caffe": v = mu v + lr g, p -= v; "ema": v = mu v + (1 - mu) g
+};
+Value sgd_update(const Value& p, const Value& g, const Value& lr, const Value& velocity, const SgdUpdateSpec& spec = {}, const Value& step_count = {}, std::string_view name = {});
+
+struct AdamUpdateSpec {
+    double beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
+    bool decoupled = false;  ///< AdamW
+    bool amsgrad = false;    ///< needs v_max
+};
+Value adam_update(const Value& p, const Value& g, const Value& lr, const Value& step_count, const Value& m, const Value& v, const AdamUpdateSpec& spec = {}, const Value& v_max = {},
+                  std::string_view name = {});
+
+struct RmspropUpdateSpec {
+    double alpha = 0.99, eps = 1e-8, momentum = 0, weight_decay = 0;
+    bool decoupled = false;
+    bool centered = false;    ///< needs the running mean gradient
+    bool eps_inside = false;  ///< sqrt(s + eps) instead of sqrt(s) + eps
+};
+Value rmsprop_update(const Value& p, const Value& g, const Value& lr, const Value& square_mean, const RmspropUpdateSpec& spec = {}, const Value& velocity = {},
+                     const Value& mean = {}, std::string_view name = {});
+
+struct AdagradUpdateSpec {
+    double lr_decay = 0, eps = 1e-10, weight_decay = 0;
+    bool decoupled = false;
+};
+Value adagrad_update(const Value& p, const Value& g, const Value& lr, const Value& step_count, const Value& squares, const AdagradUpdateSpec& spec = {}, std::string_view name = {});
+
+struct AdadeltaUpdateSpec {
+    double rho = 0.9, eps = 1e-6, weight_decay = 0;
+    bool decoupled = false;
+};
+Value adadelta_update(const Value& p, const Value& g, const Value& lr, const Value& square_mean, const Value& step_mean, const AdadeltaUpdateSpec& spec = {},
+                      std::string_view name = {});
 
 // ---- convolution ------------------------------------------------------------------------------------------------------------
 

@@ -61,6 +61,14 @@ Graph::Scope::~Scope() { graph_.prefix_.resize(length_); }
 
 std::string Graph::path_of(std::string_view name) const { return prefix_ + std::string(name); }
 
+std::string Graph::next_path(std::string_view name) const {
+    const std::string wanted = path_of(name);
+    std::string path = wanted;
+    const auto taken = path_uses_.find(wanted);
+    for (int uses = taken == path_uses_.end() ? 0 : taken->second; uses > 0 && path_uses_.contains(path); ++uses) path = fmt::format("{}_{}", wanted, uses);
+    return path;
+}
+
 std::string Graph::unique_path(std::string_view name, std::string_view op) {
     const std::string wanted = path_of(name.empty() ? op : name);
     std::string path = wanted;

@@ -1,4 +1,5 @@
 // Reverse mode: one sweep from the outputs to the inputs, appending the gradient nodes each op's rule asks for.
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -50,6 +51,9 @@ private:
     std::map<Key, Value> sums_;
 };
 
+/// The reverse sweep. Partial: every x is held fixed while another moves, even when one is computed from the other.
+std::vector<Value> sweep(std::span<const Value> ys, std::span<const Value> xs, std::span<const Value> cotangents, bool is_partial);
+
 /// The gradients of one node's inputs by its rule or, where it has none, through its expansion into simpler ops.
 std::vector<Value> input_gradients(Graph& graph, const Node& node, std::span<const Value> dy) {
     if (node.op->gradient) {
@@ -70,22 +74,25 @@ std::vector<Value> input_gradients(Graph& graph, const Node& node, std::span<con
     }
     for (const Value& input : inputs)
         if (!input.is_empty() && is_real(input)) xs.push_back(input);
-    const std::vector<Value> dx = gradients(ys, xs, cotangents);
+    const std::vector<Value> dx = sweep(ys, xs, cotangents, true);
     std::vector<Value> result(inputs.size());
-    for (std::size_t i = 0, next = 0; i < inputs.size(); ++i)
-        if (!inputs[i].is_empty() && is_real(inputs[i])) result[i] = dx[next++];
+    for (std::size_t i = 0, next = 0; i < inputs.size(); ++i) {
+        if (inputs[i].is_empty() || !is_real(inputs[i])) continue;
+        // A value given twice gets its whole gradient once.
+        if (std::find(inputs.begin(), inputs.begin() + static_cast<std::ptrdiff_t>(i), inputs[i]) == inputs.begin() + static_cast<std::ptrdiff_t>(i)) result[i] = dx[next];
+        ++next;
+    }
     return result;
 }
 
-}  // namespace
-
-std::vector<Value> gradients(std::span<const Value> ys, std::span<const Value> xs, std::span<const Value> cotangents) {
+std::vector<Value> sweep(std::span<const Value> ys, std::span<const Value> xs, std::span<const Value> cotangents, bool is_partial) {
     require<ArgumentError>(ys.size() == cotangents.size(), "gradients: {} outputs but {} cotangents", ys.size(), cotangents.size());
     if (ys.empty()) return std::vector<Value>(xs.size());
     Graph& graph = ys.front().graph();
     const std::vector<bool> between = nodes_between(graph, xs, ys);
-    std::set<Key> stops;  // the sweep does not go past an x
-    for (const Value& x : xs) stops.insert(key_of(x));
+    std::set<Key> stops;  // a partial sweep does not go past an x
+    for (const Value& x : xs)
+        if (is_partial) stops.insert(key_of(x));
     Sums sums;
     int last = 0;
     for (std::size_t i = 0; i < ys.size(); ++i) {
@@ -101,7 +108,8 @@ std::vector<Value> gradients(std::span<const Value> ys, std::span<const Value> x
         std::vector<Value> dy;
         bool is_wanted = false;
         for (std::size_t o = 0; o < node.outputs.size(); ++o) {
-            dy.push_back(sums.at(Value(&graph, id, static_cast<int>(o))));
+            const Value y(&graph, id, static_cast<int>(o));
+            dy.push_back(stops.contains(key_of(y)) ? Value{} : sums.at(y));
             is_wanted |= !dy.back().is_empty();
         }
         bool has_moving_input = false;
@@ -117,6 +125,10 @@ std::vector<Value> gradients(std::span<const Value> ys, std::span<const Value> x
     for (const Value& x : xs) result.push_back(sums.at(x));
     return result;
 }
+
+}  // namespace
+
+std::vector<Value> gradients(std::span<const Value> ys, std::span<const Value> xs, std::span<const Value> cotangents) { return sweep(ys, xs, cotangents, false); }
 
 std::vector<Value> gradients(const Value& y, std::span<const Value> xs, const Value& cotangent) { return gradients({&y, 1}, xs, {&cotangent, 1}); }
 
