@@ -105,6 +105,8 @@ public:
     [[nodiscard]] std::int64_t elements() const { return storage_ ? shape_.elements() : 0; }
     [[nodiscard]] std::size_t bytes() const { return static_cast<std::size_t>(elements()) * size_of(dtype_); }
     [[nodiscard]] bool is_empty() const { return !storage_; }
+    /// Whether another Tensor holds the same storage.
+    [[nodiscard]] bool is_shared() const { return storage_.use_count() > 1; }
 
     /// The values as T; throws ArgumentError when T is not the tensor's dtype.
     template <class T> [[nodiscard]] std::span<T> data();

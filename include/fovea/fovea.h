@@ -2,6 +2,7 @@
 #pragma once
 
 #include "fovea/core.h"
+#include "fovea/data.h"
 #include "fovea/graph.h"
 #include "fovea/image.h"
 #include "fovea/io.h"

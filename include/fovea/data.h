@@ -1,0 +1,224 @@
+// Data sets on disk -> batches of f32 NCHW: Dataset, augmentation, Loader.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <iterator>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "fovea/core.h"
+#include "fovea/image.h"
+
+namespace fovea {
+
+// ---- data sets ------------------------------------------------------------------------------
+
+enum class Split : std::uint8_t { train, test, val };
+[[nodiscard]] std::string_view name_of(Split split);
+
+struct Sample {
+    Image image;             ///< u8 HWC
+    std::int64_t label = 0;  ///< index into Dataset::classes()
+};
+
+/// Labelled pictures, numbered from 0. All functions may be called from several threads at once.
+class Dataset {
+public:
+    virtual ~Dataset() = default;
+    Dataset(const Dataset&) = delete;
+    Dataset& operator=(const Dataset&) = delete;
+
+    /// As the user wrote it, with the split: "cifar10:data (train)".
+    [[nodiscard]] const std::string& name() const { return name_; }
+    [[nodiscard]] const std::vector<std::string>& classes() const { return classes_; }
+    [[nodiscard]] virtual std::int64_t size() const = 0;
+    /// [H, W, C]; [0, 0, C] where pictures differ in size.
+    [[nodiscard]] virtual Shape image_shape() const = 0;
+    [[nodiscard]] virtual std::int64_t label(std::int64_t index) const = 0;
+    /// Throws FormatError when this picture is damaged.
+    [[nodiscard]] virtual Sample get(std::int64_t index) const = 0;
+    /// The H * W * C bytes of a picture that is in memory; nullptr where get() has to decode it.
+    [[nodiscard]] virtual const std::uint8_t* pixels(std::int64_t index) const;
+
+    /// get(), with a damaged picture noted in damaged() instead of thrown.
+    [[nodiscard]] std::optional<Sample> try_get(std::int64_t index) const;
+    /// Notes a picture that had to be left out, once however often it is met.
+    void note_damaged(const std::string& message) const;
+    /// One sentence for each picture found damaged so far, in the order found.
+    [[nodiscard]] std::vector<std::string> damaged() const;
+
+protected:
+    Dataset(std::string name, std::vector<std::string> classes) : name_(std::move(name)), classes_(std::move(classes)) {}
+
+private:
+    std::string name_;
+    std::vector<std::string> classes_;
+    mutable std::mutex mutex_;
+    mutable std::vector<std::string> damaged_;
+};
+
+using DatasetPtr = std::shared_ptr<const Dataset>;
+
+/// Pictures of one size, one after the other as HWC.
+struct MemoryImages {
+    std::int64_t height = 0, width = 0;
+    int channels = 0;
+    std::vector<std::uint8_t> pixels;
+    std::vector<std::int32_t> labels;
+};
+/// Throws ArgumentError when counts, sizes or labels do not fit together.
+[[nodiscard]] DatasetPtr memory_dataset(std::string name, std::vector<std::string> classes, MemoryImages images);
+
+/// "name" or "name:directory", for instance "fashion-mnist", "mnist:DIR", "cifar10:DIR", "folder:DIR".
+/// Throws ArgumentError for an unknown name (with the nearest) and FormatError for files that are not what they should be.
+[[nodiscard]] DatasetPtr open_dataset(std::string_view name, Split split);
+/// What open_dataset knows: name and one line for a help text.
+[[nodiscard]] const std::vector<std::pair<std::string, std::string>>& dataset_names();
+
+/// IDX files {train,t10k}-{images-idx3,labels-idx1}-ubyte, plain or .gz. Neither has a val split.
+[[nodiscard]] DatasetPtr mnist(const std::filesystem::path& directory, Split split);
+[[nodiscard]] DatasetPtr fashion_mnist(const std::filesystem::path& directory, Split split);
+/// Where Debian's package dataset-fashion-mnist puts it.
+inline constexpr std::string_view fashion_mnist_directory = "/usr/share/datasets/fashion-mnist";
+/// The binary version (data_batch_1.bin ... or cifar-10-binary.tar.gz) or class folders of JPEGs in cifar10-{train,test}-jpg.tar.xz.
+/// Kept in memory; JPEGs are decoded once, in class order, then file-name order.
+[[nodiscard]] DatasetPtr cifar10(const std::filesystem::path& directory, Split split);
+/// Fine labels, from train.bin and test.bin or cifar-100-binary.tar.gz.
+[[nodiscard]] DatasetPtr cifar100(const std::filesystem::path& directory, Split split);
+/// One file of CIFAR-10 records, plain, .gz or .xz; in a directory, data_batch_1_first4000_lossless.bin.xz. It has no splits.
+[[nodiscard]] DatasetPtr cifar10_file(const std::filesystem::path& path);
+/// A sub-folder per class, in alphabetical order; *.jpg, *.jpeg, *.png, decoded when asked for. DIR/train with DIR/val or DIR/test where
+/// they exist (each stands in for the other); a DIR without them is one undivided set, whatever split is asked for.
+[[nodiscard]] DatasetPtr image_folder(const std::filesystem::path& directory, Split split);
+/// Pictures [first, first + count) of another set.
+[[nodiscard]] DatasetPtr subset(DatasetPtr dataset, std::int64_t first, std::int64_t count);
+
+/// Mean and standard deviation over all pixels of every picture, per channel, of pixel / 255.
+struct ChannelStatistics {
+    int channels = 0;
+    std::array<double, 3> mean{0, 0, 0}, std{1, 1, 1};
+};
+[[nodiscard]] ChannelStatistics channel_statistics(const Dataset& dataset);
+
+// ---- augmentation ---------------------------------------------------------------------------
+
+/// Random changes of a training picture. Every draw depends on (seed, epoch, sample) alone.
+struct Augment {
+    int pad_crop = 0;          ///< black border on each side, then a random crop of the old size (4 for CIFAR: He et al. 2015, 4.2)
+    bool mirror = false;       ///< left <-> right for half of the pictures
+    bool random_crop = false;  ///< Preprocess's crop at a random place instead of the centre
+
+    // Uniform in plus or minus; applied together about the centre, sampled bilinearly once, black outside.
+    double rotate_deg = 0;
+    double shift = 0;      ///< pixels
+    double scale = 0;      ///< 0.1: factor 0.9 .. 1.1
+    double shear_deg = 0;
+
+    /// Simard et al. 2003, "Best Practices for Convolutional Neural Networks": a random field smoothed by a Gaussian of elastic_sigma
+    /// pixels and multiplied by elastic_alpha moves every pixel (4 and 34 for 29 x 29 digits). Off while elastic_alpha is 0.
+    double elastic_alpha = 0, elastic_sigma = 4;
+
+    friend bool operator==(const Augment&, const Augment&) = default;
+};
+
+// ---- batches --------------------------------------------------------------------------------
+
+struct Batch {
+    Tensor images;                ///< f32 [N, C, H, W], normalised
+    Tensor labels;                ///< i32 [N]
+    std::int64_t skipped = 0;     ///< damaged pictures left out: N is smaller by as many
+    std::int64_t epoch = 0, step = 0;  ///< a step of which every picture is damaged gives no batch; its count goes to the next
+};
+
+struct LoaderSpec {
+    std::int64_t batch = 128;
+    bool shuffle = false;
+    std::uint64_t seed = 0;
+    int threads = 1;   ///< that prepare batches ahead; 0 prepares each when asked, in the caller's thread
+    int prefetch = 2;  ///< batches kept ready
+    Augment augment{};
+    Preprocess preprocess{};
+    bool drop_last = false;  ///< leaves out the last batch of an epoch when it is smaller
+};
+
+/// One pass over a data set: for (const Batch& batch : loader.epoch(3)). Ends its threads when destroyed.
+class Epoch {
+public:
+    class Iterator {
+    public:
+        using value_type = Batch;
+        using difference_type = std::ptrdiff_t;
+        explicit Iterator(Epoch* epoch) : epoch_(epoch) { ++*this; }
+        const Batch& operator*() const { return *batch_; }
+        const Batch* operator->() const { return &*batch_; }
+        Iterator& operator++() {
+            batch_.reset();  // before the next is made, so that its memory can be used again
+            batch_ = epoch_->next();
+            return *this;
+        }
+        void operator++(int) { ++*this; }
+        friend bool operator==(const Iterator& it, std::default_sentinel_t) { return !it.batch_; }
+
+    private:
+        Epoch* epoch_;
+        std::optional<Batch> batch_;
+    };
+
+    Epoch(Epoch&&) noexcept;
+    Epoch& operator=(Epoch&&) noexcept;
+    ~Epoch();
+
+    /// The next batch, which is the caller's; nothing at the end. What failed in a worker is thrown here.
+    [[nodiscard]] std::optional<Batch> next();
+    /// Damaged pictures left out so far in this pass.
+    [[nodiscard]] std::int64_t skipped() const;
+    [[nodiscard]] Iterator begin() { return Iterator(this); }
+    [[nodiscard]] std::default_sentinel_t end() const { return {}; }
+
+private:
+    friend class Loader;
+    struct State;
+    explicit Epoch(std::unique_ptr<State> state);
+    std::unique_ptr<State> state_;
+};
+
+/// Batches of a data set, prepared by threads of its own. The order and every augmentation are functions of (seed, epoch, sample)
+/// alone: neither the number of threads nor a resumed run changes a byte.
+class Loader {
+public:
+    /// Throws ArgumentError when pictures of different sizes would meet in a batch.
+    Loader(DatasetPtr dataset, LoaderSpec spec);
+
+    /// Batches in an epoch.
+    [[nodiscard]] std::int64_t steps() const;
+    /// [C, H, W] of one picture in a batch.
+    [[nodiscard]] const Shape& image_shape() const;
+    [[nodiscard]] const Dataset& dataset() const;
+    [[nodiscard]] const LoaderSpec& spec() const;
+    /// The data set's indices in the order of this epoch.
+    [[nodiscard]] std::vector<std::int64_t> order(std::int64_t epoch) const;
+
+    /// Batches start_step, start_step + 1, ... of an epoch.
+    [[nodiscard]] Epoch epoch(std::int64_t epoch, std::int64_t start_step = 0) const;
+
+    /// for (const Batch& batch : loader): epoch 0, the next time epoch 1, ...
+    [[nodiscard]] Epoch::Iterator begin();
+    [[nodiscard]] std::default_sentinel_t end() const { return {}; }
+
+private:
+    struct Plan;
+    std::shared_ptr<const Plan> plan_;
+    std::unique_ptr<Epoch> current_;
+    std::int64_t next_epoch_ = 0;
+    friend struct Epoch::State;
+};
+
+}  // namespace fovea
