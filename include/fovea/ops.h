@@ -315,7 +315,73 @@ struct MaxPoolSpec {
 /// plane, the first of equals; -1 where a window holds only padding.
 Value max_pool(const Value& x, const MaxPoolSpec& spec, std::string_view name = {});
 
+struct AvgPoolSpec {
+    Size2 kernel;
+    Size2 stride = 0;  ///< 0: the kernel's size
+    Pad4 pad = 0;
+    bool ceil = false;
+    bool count_include_pad = true;  ///< the zeros of `pad` count in the mean; what `ceil` adds beyond them never does
+    bool strict = false;
+};
+Value avg_pool(const Value& x, const AvgPoolSpec& spec, std::string_view name = {});
+/// Mean over the windows floor(i H / P) .. ceil((i + 1) H / P): any input size gives `size`.
+Value adaptive_avg_pool(const Value& x, const Size2& size, std::string_view name = {});
+/// Largest value of the same windows; sibling(1) holds the places as max_pool's does.
+Value adaptive_max_pool(const Value& x, const Size2& size, std::string_view name = {});
+/// [N, C, H, W] -> [N, C, 1, 1]
+Value global_avg_pool(const Value& x, std::string_view name = {});
+Value global_max_pool(const Value& x, std::string_view name = {});
+/// LeNet-5's subsampling: sum over each window, times a coefficient, plus a bias; both trained, one pair per map.
+/// Parameters "<name>.weight" [C] (1 / window at the start) and "<name>.bias" [C]. LeCun et al. 1998, sec. II.B.
+Value subsample(const Value& x, const Size2& kernel = 2, std::string_view name = {});
+/// Spatial pyramid: adaptive pooling to each level's grid, flattened and joined: [N, C (1 + 4 + 9 + 36)] whatever H and W are.
+/// He et al. 2014, arXiv:1406.4729.
+struct SpatialPyramidSpec {
+    std::vector<std::int64_t> levels{1, 2, 3, 6};
+    bool average = false;  ///< mean instead of the paper's maximum
+};
+Value spatial_pyramid_pool(const Value& x, const SpatialPyramidSpec& spec = {}, std::string_view name = {});
+
+// ---- resampling and padding -------------------------------------------------------------------------------------------------
+
+struct PadSpec {
+    PadMode mode = PadMode::given;  ///< given: `value`; reflect; replicate
+    double value = 0;
+};
+/// Rows and columns around each plane of the last two dimensions; negative numbers crop.
+Value pad(const Value& x, const Pad4& amounts, const PadSpec& spec = {}, std::string_view name = {});
+/// Any dimension: before[i] and after[i] for dimension i of x.
+Value pad(const Value& x, const std::vector<std::int64_t>& before, const std::vector<std::int64_t>& after, const PadSpec& spec = {}, std::string_view name = {});
+/// Rows [top, top + height) and columns [left, left + width) of each plane.
+struct CropSpec {
+    std::int64_t top = 0, left = 0;
+    Size2 size;
+};
+Value crop(const Value& x, const CropSpec& spec, std::string_view name = {});
+/// The elements in reverse order along the axes.
+Value flip(const Value& x, const std::vector<std::int64_t>& axes, std::string_view name = {});
+
 // ---- reshaping --------------------------------------------------------------------------------------------------------------
+
+inline constexpr std::int64_t to_end = 0x7fffffffffffffff;
+struct SliceSpec {
+    std::int64_t axis;
+    std::int64_t start = 0;       ///< negative counts from the end
+    std::int64_t stop = to_end;   ///< exclusive; negative counts from the end
+    std::int64_t step = 1;
+};
+/// Every step-th element of [start, stop) along one axis, as x[start:stop:step] of numpy.
+Value slice(const Value& x, const SliceSpec& spec, std::string_view name = {});
+Value concat(const std::vector<Value>& values, std::int64_t axis = 1, std::string_view name = {});
+/// Joins along a new axis.
+Value stack(const std::vector<Value>& values, std::int64_t axis = 0, std::string_view name = {});
+/// Pieces of the given sizes along an axis, which they fill.
+std::vector<Value> split(const Value& x, const std::vector<std::int64_t>& sizes, std::int64_t axis = 1, std::string_view name = {});
+/// Dimension i of the result is dimension order[i] of x.
+Value transpose(const Value& x, const std::vector<std::int64_t>& order, std::string_view name = {});
+/// Without the dimension of size 1 at `axis`; with one of size 1 put there.
+Value squeeze(const Value& x, std::int64_t axis, std::string_view name = {});
+Value unsqueeze(const Value& x, std::int64_t axis, std::string_view name = {});
 
 /// The same elements under another shape. 0 keeps the dimension of x at that place (a batch that is not known yet), one -1 takes the rest.
 Value reshape(const Value& x, const std::vector<std::int64_t>& shape, std::string_view name = {});

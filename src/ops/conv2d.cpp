@@ -241,11 +241,12 @@ Value conv2d(const Value& x, const Value& weight, const Value& bias, const Conv2
     require<ShapeError>(x.shape().rank() == 4, "conv2d '{}': input must be [N, C, H, W], got {}", x.graph().path_of(name), x.shape());
     require<ShapeError>(weight.shape().rank() == 4, "conv2d '{}': weight must be [K, C / groups, R, S], got {}", x.graph().path_of(name), weight.shape());
     require<ArgumentError>(spec.stride.h >= 1 && spec.stride.w >= 1, "conv2d '{}': stride must be at least 1, got {}x{}", x.graph().path_of(name), spec.stride.h, spec.stride.w);
-    require<ArgumentError>(!spec.flip && spec.pad_mode != PadMode::reflect && spec.pad_mode != PadMode::replicate, "conv2d '{}': flip, reflect and replicate are not built yet", name);
     const Pad4 zeros = resolve_pad(x, spec, {weight.shape()[2], weight.shape()[3]}, name);
     Attrs attrs{{"stride", integers_of(spec.stride)}, {"pad", integers_of(zeros)}, {"dilation", integers_of(spec.dilation)}, {"groups", spec.groups}};
     if (spec.strict) attrs.set("strict", true);
-    return x.graph().add("conv2d", {x, weight, bias}, std::move(attrs), name);
+    const bool has_border = spec.pad_mode == PadMode::reflect || spec.pad_mode == PadMode::replicate;
+    const Value around = has_border ? pad(x, spec.pad, {.mode = spec.pad_mode}) : x;
+    return x.graph().add("conv2d", {around, spec.flip ? flip(weight, {2, 3}) : weight, bias}, std::move(attrs), name);
 }
 
 Value conv2d(const Value& x, const Conv2dSpec& spec, std::string_view name) {

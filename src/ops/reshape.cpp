@@ -54,6 +54,32 @@ Value flatten(const Value& x, int start_dim, std::string_view name) {
     return reshape(x, shape, name.empty() ? "flatten" : name);
 }
 
+namespace {
+
+/// Dimensions before `axis` by place, those from `first` on by number (one of them may be unknown).
+std::vector<std::int64_t> around(const Shape& x, std::int64_t axis, std::int64_t first) {
+    std::vector<std::int64_t> shape(static_cast<std::size_t>(axis), 0);
+    for (std::int64_t d = first; d < x.rank(); ++d) shape.push_back(x[static_cast<int>(d)]);
+    return shape;
+}
+
+}  // namespace
+
+Value squeeze(const Value& x, std::int64_t axis, std::string_view name) {
+    const std::int64_t place = axis < 0 ? axis + x.shape().rank() : axis;
+    require<ShapeError>(place >= 0 && place < x.shape().rank() && x.shape()[static_cast<int>(place)] == 1, "squeeze '{}': dimension {} of {} is not 1", x.graph().path_of(name), axis,
+                        x.shape());
+    return reshape(x, around(x.shape(), place, place + 1), name.empty() ? "squeeze" : name);
+}
+
+Value unsqueeze(const Value& x, std::int64_t axis, std::string_view name) {
+    const std::int64_t place = axis < 0 ? axis + x.shape().rank() + 1 : axis;
+    require<ShapeError>(place >= 0 && place <= x.shape().rank(), "unsqueeze '{}': dimension {} is outside {}", x.graph().path_of(name), axis, x.shape());
+    std::vector<std::int64_t> shape = around(x.shape(), place, place);
+    shape.insert(shape.begin() + place, 1);
+    return reshape(x, shape, name.empty() ? "unsqueeze" : name);
+}
+
 void register_reshape(OpRegistry& ops) {
     ops.add({.name = "reshape",
              .shape = reshape_shape,
