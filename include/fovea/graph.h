@@ -140,6 +140,11 @@ struct Cost {
     std::int64_t operations = 0;
 };
 
+/// What a node does: "conv2d".
+[[nodiscard]] std::string_view op_name(const Node& node);
+/// Cost of one node. Throws Error naming the op when it has no cost rule: a count is never silently zero.
+[[nodiscard]] Cost cost_of(const Node& node);
+
 class Graph {
 public:
     Graph() = default;

@@ -76,6 +76,8 @@ std::vector<Type> infer_types(const OpDef& op, std::string_view path, std::span<
     return op.shape(OpInputs(op.name, path, seen.types, {seen.present.get(), seen.count}, attrs));
 }
 
+std::string_view op_name(const Node& node) { return node.op->name; }
+
 Cost cost_of(const Node& node) {
     require(node.op->cost != nullptr, "op '{}' ('{}') has no cost rule", node.op->name, node.path);
     const Seen seen(node.inputs);

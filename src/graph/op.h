@@ -163,7 +163,4 @@ void register_all_ops(OpRegistry& ops);
 /// Shape rule of `node` on other input types (specialisation to a batch, re-checking after a rewrite).
 [[nodiscard]] std::vector<Type> infer_types(const OpDef& op, std::string_view path, std::span<const Value> inputs, const Attrs& attrs);
 
-/// Cost of one node. Throws Error naming the op when it has no cost rule: a count is never silently zero.
-[[nodiscard]] Cost cost_of(const Node& node);
-
 }  // namespace fovea

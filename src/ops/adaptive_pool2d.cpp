@@ -56,7 +56,7 @@ void average_backward(const OpRun& run) {
     });
 }
 
-void maximum(const OpRun& run) {
+void maximum_loops(const OpRun& run) {
     run.with_real([&](auto tag) {
         using T = decltype(tag);
         const T* x = run.in<T>(0);
@@ -125,7 +125,7 @@ void register_adaptive_pool2d(OpRegistry& ops) {
                  },
              .gradient = [](const Grad& g) -> Values { return g.graph().add("max_pool2d_backward", {g.dy(), g.y(1), g.x()}); },
              .cost = [](const OpInputs& in) { return cost_of_planes(in.shape(0)); },
-             .reference = maximum});
+             .reference = maximum_loops});
 }
 
 }  // namespace fovea
