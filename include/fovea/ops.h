@@ -156,15 +156,18 @@ struct SgdUpdateSpec {
     bool decoupled = false;      ///< decay shrinks p by lr * weight_decay instead of joining the gradient
     std::string form = "torch";  ///< "torch": v = mu v + g, p -= lr v; "caffe": v = mu v + lr g, p -= v; "ema": v = mu v + (1 - mu) g
 };
-Value sgd_update(const Value& p, const Value& g, const Value& lr, const Value& velocity, const SgdUpdateSpec& spec = {}, const Value& step_count = {}, std::string_view name = {});
+/// `momentum`, a real scalar [], replaces the spec's: for schedules that move it.
+Value sgd_update(const Value& p, const Value& g, const Value& lr, const Value& velocity, const SgdUpdateSpec& spec = {}, const Value& step_count = {}, const Value& momentum = {},
+                 std::string_view name = {});
 
 struct AdamUpdateSpec {
     double beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
     bool decoupled = false;  ///< AdamW
     bool amsgrad = false;    ///< needs v_max
 };
+/// `beta1`, a real scalar [], replaces the spec's.
 Value adam_update(const Value& p, const Value& g, const Value& lr, const Value& step_count, const Value& m, const Value& v, const AdamUpdateSpec& spec = {}, const Value& v_max = {},
-                  std::string_view name = {});
+                  const Value& beta1 = {}, std::string_view name = {});
 
 struct RmspropUpdateSpec {
     double alpha = 0.99, eps = 1e-8, momentum = 0, weight_decay = 0;

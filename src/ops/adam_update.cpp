@@ -10,9 +10,9 @@
 namespace fovea {
 
 Value adam_update(const Value& p, const Value& g, const Value& lr, const Value& step_count, const Value& m, const Value& v, const AdamUpdateSpec& spec, const Value& v_max,
-                  std::string_view name) {
+                  const Value& beta1, std::string_view name) {
     require<ArgumentError>(spec.amsgrad != v_max.is_empty(), "adam_update '{}': amsgrad and a largest second moment go together", p.graph().path_of(name));
-    return p.graph().add("adam_update", {p, g, lr, step_count, m, v, v_max},
+    return p.graph().add("adam_update", {p, g, lr, step_count, m, v, v_max, beta1},
                          {{"beta1", spec.beta1}, {"beta2", spec.beta2}, {"eps", spec.eps}, {"weight_decay", spec.weight_decay}, {"decoupled", spec.decoupled}, {"amsgrad", spec.amsgrad}}, name);
 }
 
@@ -21,7 +21,7 @@ namespace {
 template <class T, bool amsgrad> void adam_loop(const OpRun& run) {
     const T lr = run.in<T>(2)[0];
     const Decay<T> decay(run.attrs(), lr);
-    const double t = static_cast<double>(run.in<T>(3)[0]), beta1 = run.attrs().real("beta1"), beta2 = run.attrs().real("beta2");
+    const double t = static_cast<double>(run.in<T>(3)[0]), beta1 = run.has(7) ? static_cast<double>(run.in<T>(7)[0]) : run.attrs().real("beta1"), beta2 = run.attrs().real("beta2");
     // The corrections for the zeros both moments start from.
     const T rate = static_cast<T>(lr / (1 - std::pow(beta1, t))), root = static_cast<T>(1 / std::sqrt(1 - std::pow(beta2, t)));
     const T b1 = static_cast<T>(beta1), b2 = static_cast<T>(beta2), c1 = static_cast<T>(1 - beta1), c2 = static_cast<T>(1 - beta2), eps = static_cast<T>(run.attrs().real("eps"));
@@ -42,7 +42,7 @@ template <class T, bool amsgrad> void adam_loop(const OpRun& run) {
 }  // namespace
 
 void register_adam_update(OpRegistry& ops) {
-    ops.add(update_op("adam_update", {2, 3}, {4, 5, 6}, 14, [](const OpRun& run) {
+    ops.add(update_op("adam_update", {2, 3, 7}, {4, 5, 6}, 14, [](const OpRun& run) {
         run.with_real([&](auto tag) {
             using T = decltype(tag);
             run.has(6) ? adam_loop<T, true>(run) : adam_loop<T, false>(run);

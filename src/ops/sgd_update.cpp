@@ -11,14 +11,16 @@
 
 namespace fovea {
 
-Value sgd_update(const Value& p, const Value& g, const Value& lr, const Value& velocity, const SgdUpdateSpec& spec, const Value& step_count, std::string_view name) {
+Value sgd_update(const Value& p, const Value& g, const Value& lr, const Value& velocity, const SgdUpdateSpec& spec, const Value& step_count, const Value& momentum,
+                 std::string_view name) {
     Graph& graph = p.graph();
     const auto check = [&](bool ok, const char* what) { require<ArgumentError>(ok, "sgd_update '{}': {}", graph.path_of(name), what); };
     check(spec.form == "torch" || spec.form == "caffe" || spec.form == "ema", "form is torch, caffe or ema");
     check(velocity.is_empty() == (spec.momentum == 0), "momentum and a velocity go together");
+    check(momentum.is_empty() || spec.momentum > 0, "a momentum that is an input needs one in the spec too");
     check(!spec.nesterov || (spec.momentum > 0 && spec.dampening == 0), "nesterov needs a momentum and no dampening");
     check(spec.dampening == 0 || (!step_count.is_empty() && spec.form == "torch"), "dampening needs the torch form and the step count, as the first step is not damped");
-    return graph.add("sgd_update", {p, g, lr, velocity, step_count},
+    return graph.add("sgd_update", {p, g, lr, velocity, step_count, momentum},
                      {{"momentum", spec.momentum}, {"dampening", spec.dampening}, {"nesterov", spec.nesterov}, {"weight_decay", spec.weight_decay}, {"decoupled", spec.decoupled}, {"form", spec.form}},
                      name);
 }
@@ -28,7 +30,7 @@ namespace {
 /// v' = mu v + gain (g + l2 p);  p' = keep p - (from_v v' + from_g (g + l2 p) + from_old v): every form is a choice of these numbers.
 template <class T> struct Rule {
     T mu, gain, from_v, from_g = 0, from_old = 0;
-    Rule(const Attrs& attrs, T lr, bool is_first) : mu(static_cast<T>(attrs.real("momentum", 0))) {
+    Rule(const Attrs& attrs, T momentum, T lr, bool is_first) : mu(momentum) {
         const std::string form = attrs.text("form", "torch");
         const bool nesterov = attrs.flag("nesterov"), is_caffe = form == "caffe";
         gain = is_caffe ? lr : form == "ema" ? 1 - mu : is_first ? T(1) : static_cast<T>(1 - attrs.real("dampening", 0));
@@ -51,7 +53,8 @@ template <class T> void plain(const OpRun& run, T lr) {
 
 template <class T> void with_velocity(const OpRun& run, T lr) {
     const Decay<T> decay(run.attrs(), lr);
-    const Rule<T> rule(run.attrs(), lr, run.has(4) && run.in<T>(4)[0] <= 1);
+    const T momentum = run.has(5) ? run.in<T>(5)[0] : static_cast<T>(run.attrs().real("momentum", 0));
+    const Rule<T> rule(run.attrs(), momentum, lr, run.has(4) && run.in<T>(4)[0] <= 1);
     const T *p = run.in<T>(0), *g = run.in<T>(1), *v = run.in<T>(3);
     T *next = run.out<T>(0), *next_v = run.out<T>(1);
     const std::int64_t n = run.out_shape().elements();
@@ -66,7 +69,7 @@ template <class T> void with_velocity(const OpRun& run, T lr) {
 }  // namespace
 
 void register_sgd_update(OpRegistry& ops) {
-    ops.add(update_op("sgd_update", {2, 4}, {3}, 6, [](const OpRun& run) {
+    ops.add(update_op("sgd_update", {2, 4, 5}, {3}, 6, [](const OpRun& run) {
         run.with_real([&](auto tag) {
             using T = decltype(tag);
             run.has(3) ? with_velocity<T>(run, run.in<T>(2)[0]) : plain<T>(run, run.in<T>(2)[0]);

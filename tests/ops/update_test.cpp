@@ -116,7 +116,7 @@ TEST(Updates, PlainLoopsGiveTheSameOnSlicesAndInPlace) {
 TEST(Updates, GradientsOfAnotherShapeAreNamed) {
     EXPECT_EQ(test::message_of<ShapeError>([] {
                   Graph graph;
-                  (void)sgd_update(graph.input("p", {3}), graph.input("g", {4}), graph.input("lr", Shape{}), {}, {}, {}, "conv1.weight");
+                  (void)sgd_update(graph.input("p", {3}), graph.input("g", {4}), graph.input("lr", Shape{}), {}, {}, {}, {}, "conv1.weight");
               }),
               "sgd_update 'conv1.weight': the gradient is [4], the parameter [3]");
 }
