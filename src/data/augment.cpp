@@ -45,20 +45,24 @@ template <int channels> void place_rows(const PixelView& source, const Offset& o
     }
 }
 
-/// Gaussian along one axis of a field of `length` values `step` apart, nothing beyond the ends.
-void blur_line(const float* source, float* target, std::int64_t length, std::int64_t step, const std::vector<float>& kernel) {
-    const auto radius = static_cast<std::int64_t>(kernel.size() / 2);
-    for (std::int64_t i = 0; i < length; ++i) {
-        float sum = 0;
-        for (std::int64_t k = std::max(-radius, -i); k <= std::min(radius, length - 1 - i); ++k) sum += kernel[static_cast<std::size_t>(k + radius)] * source[(i + k) * step];
-        target[i * step] = sum;
-    }
-}
-
+/// Both axes by the same kernel, nothing beyond the edges. The inner loops run along rows, where the compiler can use vectors.
 void blur(std::vector<float>& field, std::int64_t width, std::int64_t height, const std::vector<float>& kernel) {
-    std::vector<float> rows(field.size());
-    for (std::int64_t y = 0; y < height; ++y) blur_line(&field[static_cast<std::size_t>(y * width)], &rows[static_cast<std::size_t>(y * width)], width, 1, kernel);
-    for (std::int64_t x = 0; x < width; ++x) blur_line(&rows[static_cast<std::size_t>(x)], &field[static_cast<std::size_t>(x)], height, width, kernel);
+    const auto radius = static_cast<std::int64_t>(kernel.size() / 2);
+    std::vector<float> padded(static_cast<std::size_t>(width + 2 * radius)), rows(field.size());
+    for (std::int64_t y = 0; y < height; ++y) {
+        std::copy_n(&field[static_cast<std::size_t>(y * width)], width, &padded[static_cast<std::size_t>(radius)]);
+        float* target = &rows[static_cast<std::size_t>(y * width)];
+        for (std::int64_t k = 0; k <= 2 * radius; ++k)
+            for (std::int64_t x = 0; x < width; ++x) target[x] += kernel[static_cast<std::size_t>(k)] * padded[static_cast<std::size_t>(x + k)];
+    }
+    std::ranges::fill(field, 0.0f);
+    for (std::int64_t y = 0; y < height; ++y) {
+        float* target = &field[static_cast<std::size_t>(y * width)];
+        for (std::int64_t k = std::max(-radius, -y); k <= std::min(radius, height - 1 - y); ++k) {
+            const float* source = &rows[static_cast<std::size_t>((y + k) * width)];
+            for (std::int64_t x = 0; x < width; ++x) target[x] += kernel[static_cast<std::size_t>(k + radius)] * source[x];
+        }
+    }
 }
 
 std::vector<float> gaussian(double sigma) {
@@ -75,14 +79,16 @@ struct Field {
     std::vector<float> x, y;
 };
 
-Field elastic_field(std::int64_t width, std::int64_t height, const Augment& augment, const Rng& rng, std::int64_t sample) {
+Field elastic_field(std::int64_t width, std::int64_t height, const Augment& augment, std::uint64_t key, std::int64_t epoch, std::int64_t sample) {
     const auto count = static_cast<std::size_t>(width * height);
     Field field{std::vector<float>(count), std::vector<float>(count)};
-    for (std::size_t i = 0; i < count; ++i) {
-        // 32 bits of one draw make both directions, 16 each.
-        const std::uint32_t bits = rng.bits((static_cast<std::uint64_t>(sample) << 28) + i);
-        field.x[i] = static_cast<float>(bits >> 16) * (2.0f / 65535) - 1;
-        field.y[i] = static_cast<float>(bits & 0xFFFF) * (2.0f / 65535) - 1;
+    for (std::size_t i = 0; i < count; i += 4) {
+        // One block is four words; each makes both directions of one pixel, 16 bits each.
+        const auto block = philox({static_cast<std::uint32_t>(i), static_cast<std::uint32_t>(sample), static_cast<std::uint32_t>(sample >> 32), static_cast<std::uint32_t>(epoch)}, key);
+        for (std::size_t j = i; j < std::min(i + 4, count); ++j) {
+            field.x[j] = static_cast<float>(block[j - i] >> 16) * (2.0f / 65535) - 1;
+            field.y[j] = static_cast<float>(block[j - i] & 0xFFFF) * (2.0f / 65535) - 1;
+        }
     }
     const auto kernel = gaussian(augment.elastic_sigma);
     for (auto* axis : {&field.x, &field.y}) {
@@ -96,7 +102,7 @@ Field elastic_field(std::int64_t width, std::int64_t height, const Augment& augm
 
 bool has_warp(const Augment& a) { return a.rotate_deg != 0 || a.shift != 0 || a.scale != 0 || a.shear_deg != 0 || a.elastic_alpha != 0; }
 
-void warp(const PixelView& source, const Augment& augment, const Draws& draws, const Rng& field_rng, std::int64_t sample, std::vector<std::uint8_t>& target) {
+void warp(const PixelView& source, const Augment& augment, const Draws& draws, std::vector<std::uint8_t>& target) {
     const std::int64_t width = source.width, height = source.height, channels = source.channels;
     target.resize(static_cast<std::size_t>(width * height * channels));
     const double angle = draws.around_zero(Draws::rotate, augment.rotate_deg) * radians_per_degree;
@@ -108,26 +114,29 @@ void warp(const PixelView& source, const Augment& augment, const Draws& draws, c
     const double yx = std::sin(angle) * shrink, yy = (std::sin(angle) * slant + std::cos(angle)) * shrink;
     const double center_x = static_cast<double>(width - 1) / 2, center_y = static_cast<double>(height - 1) / 2;
     Field field;
-    if (augment.elastic_alpha != 0) field = elastic_field(width, height, augment, field_rng, sample);
+    if (augment.elastic_alpha != 0) field = elastic_field(width, height, augment, draws.field_key(), draws.epoch(), draws.sample());
 
-    const auto pixel = [&](std::int64_t x, std::int64_t y, std::int64_t c) -> float {
-        return x >= 0 && x < width && y >= 0 && y < height ? static_cast<float>(source.pixels[(y * width + x) * channels + c]) : 0.0f;
-    };
+    // A black border of one pixel before and two behind: a position clamped to -1 .. size reads its four neighbours without a test.
+    const std::int64_t stride = (width + 3) * channels;
+    std::vector<std::uint8_t> bordered(static_cast<std::size_t>(stride * (height + 3)));
+    for (std::int64_t y = 0; y < height; ++y) std::copy_n(source.pixels + y * width * channels, width * channels, &bordered[static_cast<std::size_t>((y + 1) * stride + channels)]);
+    const auto right = static_cast<float>(width), bottom = static_cast<float>(height);
     std::size_t i = 0;
+    std::uint8_t* out = target.data();
     for (std::int64_t y = 0; y < height; ++y)
         for (std::int64_t x = 0; x < width; ++x, ++i) {
             const double from_center_x = static_cast<double>(x) - center_x - shift_x, from_center_y = static_cast<double>(y) - center_y - shift_y;
             auto source_x = static_cast<float>(center_x + xx * from_center_x + xy * from_center_y);
             auto source_y = static_cast<float>(center_y + yx * from_center_x + yy * from_center_y);
             if (!field.x.empty()) source_x += field.x[i], source_y += field.y[i];
-            // Far outside everything is black; clamping keeps the conversion to integers defined.
-            source_x = std::clamp(source_x, -2.0f, static_cast<float>(width) + 1), source_y = std::clamp(source_y, -2.0f, static_cast<float>(height) + 1);
-            const float floor_x = std::floor(source_x), floor_y = std::floor(source_y), fx = source_x - floor_x, fy = source_y - floor_y;
-            const auto x0 = static_cast<std::int64_t>(floor_x), y0 = static_cast<std::int64_t>(floor_y);
-            for (std::int64_t c = 0; c < channels; ++c) {
-                const float top = pixel(x0, y0, c) * (1 - fx) + pixel(x0 + 1, y0, c) * fx;
-                const float bottom = pixel(x0, y0 + 1, c) * (1 - fx) + pixel(x0 + 1, y0 + 1, c) * fx;
-                target[i * static_cast<std::size_t>(channels) + static_cast<std::size_t>(c)] = static_cast<std::uint8_t>(top * (1 - fy) + bottom * fy + 0.5f);
+            source_x = std::clamp(source_x, -1.0f, right) + 1, source_y = std::clamp(source_y, -1.0f, bottom) + 1;  // in the bordered picture
+            const auto x0 = static_cast<std::int64_t>(source_x), y0 = static_cast<std::int64_t>(source_y);
+            const float fx = source_x - static_cast<float>(x0), fy = source_y - static_cast<float>(y0);
+            const std::uint8_t* corner = &bordered[static_cast<std::size_t>(y0 * stride + x0 * channels)];
+            for (std::int64_t c = 0; c < channels; ++c, ++corner) {
+                const float above = static_cast<float>(corner[0]) * (1 - fx) + static_cast<float>(corner[channels]) * fx;
+                const float below = static_cast<float>(corner[stride]) * (1 - fx) + static_cast<float>(corner[stride + channels]) * fx;
+                *out++ = static_cast<std::uint8_t>(above * (1 - fy) + below * fy + 0.5f);
             }
         }
 }

@@ -108,7 +108,7 @@ struct Loader::Plan {
         }
         const Augment& augment = spec.augment;
         if (has_warp(augment)) {
-            warp(view, augment, draws, Rng(spec.seed, hash_name("elastic"), static_cast<std::uint64_t>(epoch)), sample, scratch);
+            warp(view, augment, draws, scratch);
             view.pixels = scratch.data();
         }
         Offset offset;
@@ -116,7 +116,7 @@ struct Loader::Plan {
             offset.dx = draws.below(Draws::pad_x, 2 * augment.pad_crop + 1) - augment.pad_crop;
             offset.dy = draws.below(Draws::pad_y, 2 * augment.pad_crop + 1) - augment.pad_crop;
         }
-        offset.is_mirrored = augment.mirror && draws.uniform(Draws::mirror) < 0.5;
+        offset.is_mirrored = augment.mirror && draws.uniform(Draws::mirrored) < 0.5;
         place(view, offset, spec.preprocess.is_bgr, table, planes);
         return true;
     }
