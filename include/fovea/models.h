@@ -1,0 +1,62 @@
+// The networks by name. One card per variant says what a name stands for and how its pictures are prepared.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fovea/graph.h"
+#include "fovea/image.h"
+#include "fovea/ops.h"
+
+namespace fovea {
+
+/// What may be changed about a network; 0 keeps what its card says.
+struct ModelOptions {
+    std::int64_t classes = 0;
+    std::int64_t channels = 0;  ///< of the input image
+    std::int64_t height = 0;    ///< of the input image
+    std::int64_t width = 0;
+    double dropout = -1;        ///< probability of dropping, in every dropout layer; negative: the card's own
+};
+
+/// What a network's output "out" is trained with, and how it is read.
+enum class ModelLoss {
+    cross_entropy,   ///< logits [N, classes]: the largest wins
+    label_distance,  ///< distances [N, classes]: the mean distance of the label is the loss, the smallest wins (LeNet-5 of 1998)
+};
+
+struct ModelCard {
+    std::string name;
+    std::vector<std::string> aliases{};
+    std::string family;
+    int year = 0;
+    std::string paper;
+    std::string summary;
+    std::int64_t channels = 3, height = 0, width = 0, classes = 0;
+    Preprocess preprocess{};
+    std::int64_t parameters = 0;  ///< trainable scalars
+    std::int64_t macs = 0;        ///< per image at the card's size
+    std::string accuracy{};       ///< a published result and where it stands
+    ModelLoss loss = ModelLoss::cross_entropy;
+    Graph (*build)(const ModelCard& card, const ModelOptions& options) = nullptr;
+    int depth = 0;                ///< the number in the name, where a family has one
+};
+
+/// Every card, family by family.
+[[nodiscard]] const std::vector<ModelCard>& model_cards();
+/// By name or alias. Throws ArgumentError: no model 'resnet-50'; nearest: resnet50, resnet101. 'fovea models' lists all
+[[nodiscard]] const ModelCard& find_model(std::string_view name);
+[[nodiscard]] bool has_model(std::string_view name);
+
+/// Input "image" [N, channels, height, width], output "out" (further outputs under their own names); parameters as the reference
+/// implementation names them. Throws ArgumentError for a name that does not exist, ShapeError for a size too small.
+[[nodiscard]] Graph build_model(std::string_view name, const ModelOptions& options = {});
+
+/// Appends the card's loss between `out` and `labels` [N] (i32): a scalar, mean over the batch.
+[[nodiscard]] Value model_loss(ModelLoss loss, const Value& out, const Value& labels);
+/// The class of each row of `out` [N, classes]: the largest or the smallest value, as the loss says.
+[[nodiscard]] std::vector<std::int64_t> predicted_classes(ModelLoss loss, const Tensor& out);
+
+}  // namespace fovea

@@ -1,0 +1,56 @@
+// Starting values of parameters, and the blocks that many networks share.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string_view>
+#include <vector>
+
+#include "fovea/graph.h"
+#include "fovea/ops.h"
+
+namespace fovea {
+
+/// Fan in and fan out as PyTorch counts them: dimension 1 (0) times the kernel's area. Throws ArgumentError below rank 2.
+struct Fans {
+    std::int64_t in = 0, out = 0;
+};
+[[nodiscard]] Fans fans_of(const ParameterInfo& parameter);
+
+/// The starting value of one parameter: a pure function of its Init, its name and the seed, whatever else the network holds.
+///
+///   fan_in_uniform   +-1 / sqrt(b)                              PyTorch's biases
+///   kaiming_*        variance 2 / ((1 + a^2) fan)               He et al. 2015, arXiv:1502.01852 (also called MSRA)
+///   xavier_*         variance 2 a^2 / (fan in + fan out)        Glorot and Bengio 2010; a = 0 stands for gain 1
+///   orthogonal       rows (or columns, the fewer) orthonormal, times a; Saxe et al. 2014, arXiv:1312.6120
+///   truncated_normal redrawn outside two standard deviations    as TensorFlow does
+///   dlib             +-sqrt(6 / (inputs + outputs)) with K outputs, not K times the kernel's area
+///   bilinear         the kernel that enlarges each channel for itself; Long et al. 2015, arXiv:1411.4038
+[[nodiscard]] Tensor initial_value(const ParameterInfo& parameter, std::uint64_t seed);
+
+/// Sets every parameter and buffer of the graph, in declaration order.
+void initialize(Parameters& parameters, const Graph& graph, std::uint64_t seed);
+[[nodiscard]] Parameters make_parameters(const Graph& graph, std::uint64_t seed);
+
+// ---- blocks ---------------------------------------------------------------------------------
+
+struct ConvBnSpec {
+    std::int64_t out;
+    Size2 kernel;
+    Size2 stride = 1;
+    Pad4 pad = 0;
+    std::int64_t groups = 1;
+    double eps = 1e-5;
+    double momentum = 0.1;
+    Init init{Init::Kind::kaiming_normal};
+};
+/// Convolution without bias, then batch normalisation, as nodes `conv` and `norm`.
+Value conv_bn(const Value& x, const ConvBnSpec& spec, std::string_view conv, std::string_view norm);
+/// The same and ReLU.
+Value conv_bn_relu(const Value& x, const ConvBnSpec& spec, std::string_view conv, std::string_view norm);
+
+/// Each branch sees x; their results are joined along the channels. Szegedy et al. 2014.
+using Branch = std::function<Value(const Value&)>;
+Value inception(const Value& x, const std::vector<Branch>& branches, std::string_view name = {});
+
+}  // namespace fovea

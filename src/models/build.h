@@ -1,0 +1,27 @@
+// What the files of src/models share.
+#pragma once
+
+#include "fovea/models.h"
+#include "fovea/nn.h"
+
+namespace fovea {
+
+/// The options with the card's own values where they are 0.
+[[nodiscard]] ModelOptions with_defaults(const ModelCard& card, const ModelOptions& options);
+/// Input "image" [N, C, H, W] of options that have_defaults.
+[[nodiscard]] Value image_input(Graph& graph, const ModelOptions& options);
+
+// One builder per file.
+[[nodiscard]] Graph build_lenet5_modern(const ModelCard& card, const ModelOptions& options);
+[[nodiscard]] Graph build_lenet5_tutorial(const ModelCard& card, const ModelOptions& options);
+[[nodiscard]] Graph build_lenet_caffe(const ModelCard& card, const ModelOptions& options);
+[[nodiscard]] Graph build_lenet5_classic(const ModelCard& card, const ModelOptions& options);
+[[nodiscard]] Graph build_lenet_dlib(const ModelCard& card, const ModelOptions& options);
+[[nodiscard]] Graph build_lenet_dlib_unpadded(const ModelCard& card, const ModelOptions& options);
+[[nodiscard]] Graph build_five_blocks(const ModelCard& card, const ModelOptions& options);
+[[nodiscard]] Graph build_inception_dlib_mnist(const ModelCard& card, const ModelOptions& options);
+[[nodiscard]] Graph build_small_convnet(const ModelCard& card, const ModelOptions& options);
+[[nodiscard]] Graph build_cifar_resnet(const ModelCard& card, const ModelOptions& options);
+[[nodiscard]] Graph build_cifar_plain(const ModelCard& card, const ModelOptions& options);
+
+}  // namespace fovea

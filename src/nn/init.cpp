@@ -1,0 +1,151 @@
+#include <algorithm>
+#include <cmath>
+
+#include "core/text.h"
+#include "fovea/nn.h"
+
+namespace fovea {
+
+namespace {
+
+using Kind = Init::Kind;
+
+/// Fills element i with f(i); the draws of element i are numbered i, so size and order of other parameters do not matter.
+template <class F> void fill(Tensor& tensor, F&& f) {
+    for (std::int64_t i = 0; i < tensor.elements(); ++i) tensor.set(i, f(static_cast<std::uint64_t>(i)));
+}
+
+void fill_uniform(Tensor& tensor, const Rng& rng, double low, double high) {
+    fill(tensor, [&](std::uint64_t i) { return low + (high - low) * rng.uniform(i); });
+}
+
+void fill_normal(Tensor& tensor, const Rng& rng, double mean, double sigma) {
+    fill(tensor, [&](std::uint64_t i) { return mean + sigma * rng.normal(i); });
+}
+
+void fill_truncated(Tensor& tensor, const ParameterInfo& p, std::uint64_t seed) {
+    fill(tensor, [&](std::uint64_t i) {
+        // Each try is a step of its own; 4.6 % of the draws are redrawn.
+        for (std::uint64_t attempt = 0;; ++attempt)
+            if (const double z = Rng(seed, hash_name(p.name), attempt).normal(i); std::abs(z) <= 2) return p.init.a + p.init.b * z;
+    });
+}
+
+/// Gram-Schmidt, twice over for orthogonality to rounding, on a normal matrix of `rows` by `columns` with rows <= columns.
+std::vector<double> orthonormal_rows(std::int64_t rows, std::int64_t columns, const Rng& rng) {
+    std::vector<double> q(static_cast<std::size_t>(rows * columns));
+    for (std::size_t i = 0; i < q.size(); ++i) q[i] = rng.normal(i);
+    for (std::int64_t r = 0; r < rows; ++r) {
+        double* row = &q[static_cast<std::size_t>(r * columns)];
+        for (int pass = 0; pass < 2; ++pass)
+            for (std::int64_t k = 0; k < r; ++k) {
+                const double* other = &q[static_cast<std::size_t>(k * columns)];
+                double dot = 0;
+                for (std::int64_t c = 0; c < columns; ++c) dot += row[c] * other[c];
+                for (std::int64_t c = 0; c < columns; ++c) row[c] -= dot * other[c];
+            }
+        double norm = 0;
+        for (std::int64_t c = 0; c < columns; ++c) norm += row[c] * row[c];
+        for (std::int64_t c = 0; c < columns; ++c) row[c] /= std::sqrt(norm);
+    }
+    return q;
+}
+
+void fill_orthogonal(Tensor& tensor, const Rng& rng, double gain) {
+    require<ArgumentError>(tensor.shape().rank() >= 2, "orthogonal values need a matrix, got {}", tensor.shape());
+    const std::int64_t rows = tensor.shape()[0], columns = rows > 0 ? tensor.elements() / rows : 0;
+    const bool wide = rows <= columns;
+    const std::vector<double> q = wide ? orthonormal_rows(rows, columns, rng) : orthonormal_rows(columns, rows, rng);
+    fill(tensor, [&](std::uint64_t i) {
+        const auto r = static_cast<std::int64_t>(i) / columns, c = static_cast<std::int64_t>(i) % columns;
+        return gain * q[wide ? i : static_cast<std::size_t>(c * rows + r)];
+    });
+}
+
+/// weight [C, K / groups, R, S] of a transposed convolution: channel c writes to its own output channel only.
+void fill_bilinear(Tensor& tensor) {
+    const Shape& shape = tensor.shape();
+    require<ArgumentError>(shape.rank() == 4, "bilinear values need a weight [C, K, R, S], got {}", shape);
+    const auto tap = [](std::int64_t i, std::int64_t size) {
+        const auto factor = static_cast<double>((size + 1) / 2);
+        const double centre = size % 2 == 1 ? factor - 1 : factor - 0.5;
+        return 1 - std::abs(static_cast<double>(i) - centre) / factor;
+    };
+    fill(tensor, [&](std::uint64_t i) {
+        const auto at = static_cast<std::int64_t>(i);
+        const std::int64_t s = at % shape[3], r = at / shape[3] % shape[2], k = at / (shape[3] * shape[2]) % shape[1], c = at / (shape[3] * shape[2] * shape[1]);
+        return shape[1] == 1 || k == c ? tap(r, shape[2]) * tap(s, shape[3]) : 0.0;
+    });
+}
+
+}  // namespace
+
+Fans fans_of(const ParameterInfo& parameter) {
+    const Shape& shape = parameter.type.shape;
+    require<ArgumentError>(shape.rank() >= 2, "initialise '{}': fans need a shape of rank 2 or more, got {}", parameter.name, shape);
+    const std::int64_t area = shape.elements(2, shape.rank());
+    return {shape[1] * area, shape[0] * area};
+}
+
+Tensor initial_value(const ParameterInfo& p, std::uint64_t seed) {
+    const Init& init = p.init;
+    const Rng rng(seed, hash_name(p.name));
+    Tensor value(p.type.shape, p.type.dtype);
+    const auto gain = [&] { return init.a == 0 ? 1.0 : init.a; };
+    const auto fan = [&] {
+        const Fans fans = fans_of(p);
+        return static_cast<double>(std::max<std::int64_t>(1, init.b == 1 ? fans.out : fans.in));
+    };
+    const auto both_fans = [&] { return static_cast<double>(std::max<std::int64_t>(1, fans_of(p).in + fans_of(p).out)); };
+    switch (init.kind) {
+        case Kind::zeros: break;
+        case Kind::ones: fill(value, [](auto) { return 1.0; }); break;
+        case Kind::constant: fill(value, [&](auto) { return init.a; }); break;
+        case Kind::uniform: fill_uniform(value, rng, init.a, init.b); break;
+        case Kind::normal: fill_normal(value, rng, init.a, init.b); break;
+        case Kind::truncated_normal: fill_truncated(value, p, seed); break;
+        case Kind::xavier_uniform: {
+            const double bound = gain() * std::sqrt(6 / both_fans());
+            fill_uniform(value, rng, -bound, bound);
+            break;
+        }
+        case Kind::xavier_normal: fill_normal(value, rng, 0, gain() * std::sqrt(2 / both_fans())); break;
+        case Kind::kaiming_uniform: {
+            const double bound = std::sqrt(6 / ((1 + init.a * init.a) * fan()));
+            fill_uniform(value, rng, -bound, bound);
+            break;
+        }
+        case Kind::kaiming_normal: fill_normal(value, rng, 0, std::sqrt(2 / ((1 + init.a * init.a) * fan()))); break;
+        case Kind::fan_in_uniform: {
+            require<ArgumentError>(init.b > 0, "initialise '{}': fan_in_uniform needs the layer's fan in b, got {}", p.name, init.b);
+            const double bound = 1 / std::sqrt(init.b);
+            fill_uniform(value, rng, -bound, bound);
+            break;
+        }
+        case Kind::orthogonal: fill_orthogonal(value, rng, gain()); break;
+        case Kind::dlib: {
+            require<ArgumentError>(p.type.shape.rank() >= 2, "initialise '{}': dlib's rule needs a weight, got {}", p.name, p.type.shape);
+            const std::int64_t outputs = p.type.shape[0], inputs = p.type.shape.elements(1, p.type.shape.rank());
+            const double bound = std::sqrt(6.0 / static_cast<double>(inputs + outputs));
+            fill_uniform(value, rng, -bound, bound);
+            break;
+        }
+        case Kind::bilinear: fill_bilinear(value); break;
+        case Kind::values:
+            require<ShapeError>(init.values.shape() == p.type.shape, "initialise '{}': values of shape {} for a parameter {}", p.name, init.values.shape(), p.type.shape);
+            return init.values.to(p.type.dtype).clone();
+    }
+    return value;
+}
+
+void initialize(Parameters& parameters, const Graph& graph, std::uint64_t seed) {
+    for (const ParameterInfo& p : graph.parameters()) parameters.set(p.name, initial_value(p, seed));
+}
+
+Parameters make_parameters(const Graph& graph, std::uint64_t seed) {
+    Parameters parameters;
+    initialize(parameters, graph, seed);
+    return parameters;
+}
+
+}  // namespace fovea
