@@ -6,6 +6,8 @@
 #include "fovea/graph.h"
 #include "fovea/image.h"
 #include "fovea/io.h"
+#include "fovea/models.h"
+#include "fovea/nn.h"
 #include "fovea/ops.h"
 #include "fovea/passes.h"
 #include "fovea/runtime.h"
