@@ -1,0 +1,126 @@
+#include "fovea/models.h"
+
+#include <cmath>
+#include <cstdlib>
+
+#include "fovea/io.h"
+#include "fovea/nn.h"
+#include "support.h"
+
+namespace fovea {
+namespace {
+
+std::vector<std::string> card_names() {
+    std::vector<std::string> names;
+    for (const ModelCard& card : model_cards()) names.push_back(card.name);
+    return names;
+}
+
+/// The first `count` rows of what the network gives for a picture batch, by the plain loops.
+Tensor run(const Graph& net, const Parameters& parameters, std::int64_t batch) {
+    const Value image = net.find("image");
+    Shape shape = image.shape();
+    shape[0] = batch;
+    const Graph fixed = specialize(to_inference(net), {{"image", shape}});
+    const Value out = fixed.find_output("out");
+    return interpret(fixed, {&out, 1}, {{"image", test::filled(shape, "picture")}}, parameters, {.real = DType::f32}).front();
+}
+
+class EveryModel : public testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(Zoo, EveryModel, testing::ValuesIn(card_names()), [](const auto& test) { return test.param; });
+
+TEST_P(EveryModel, HasTheParametersMultiplyAddsAndOutputOfItsCard) {
+    const ModelCard& card = find_model(GetParam());
+    const Graph net = build_model(card.name);
+    net.verify();
+    EXPECT_EQ(net.trainable_scalars(), card.parameters);
+    EXPECT_EQ(net.find("image").shape(), (Shape{dynamic, card.channels, card.height, card.width}));
+    EXPECT_EQ(net.find_output("out").shape(), (Shape{dynamic, card.classes}));
+    EXPECT_EQ(specialize(to_inference(net), {{"image", {1, card.channels, card.height, card.width}}}).cost().macs, card.macs);
+}
+
+TEST_P(EveryModel, GivesEveryTrainedParameterAGradient) {
+    Graph net = build_model(GetParam());
+    const ModelCard& card = find_model(GetParam());
+    const Value loss = model_loss(card.loss, net.find_output("out"), net.input("label", {dynamic}, DType::i32));
+    std::vector<Value> parameters;
+    std::vector<std::string> names;
+    for (const ParameterInfo& p : net.parameters())
+        if (p.is_trainable) parameters.push_back(net.find(p.name)), names.push_back(p.name);
+    const std::vector<Value> gradient = gradients(loss, parameters);
+    for (std::size_t i = 0; i < gradient.size(); ++i) {
+        ASSERT_FALSE(gradient[i].is_empty()) << names[i];
+        EXPECT_EQ(gradient[i].shape(), parameters[i].shape()) << names[i];
+    }
+}
+
+TEST(Models, AreFoundByAliasAndTheNearestAreListed) {
+    EXPECT_EQ(find_model("lenet5").name, "lenet5_modern");
+    EXPECT_EQ(find_model("resnet56").name, "cifar_resnet56");
+    EXPECT_TRUE(has_model("plain20"));
+    EXPECT_EQ(test::message_of<ArgumentError>([] { (void)find_model("resnet-20"); }), "no model 'resnet-20'; nearest: resnet20, resnet32, resnet110. 'fovea models' lists all");
+}
+
+TEST(Models, NamesAndAliasesAreUnique) {
+    std::map<std::string, int> uses;
+    for (const ModelCard& card : model_cards()) {
+        ++uses[card.name];
+        for (const auto& alias : card.aliases) ++uses[alias];
+    }
+    for (const auto& [name, count] : uses) EXPECT_EQ(count, 1) << name;
+}
+
+TEST(Models, OptionsChangeClassesChannelsAndSize) {
+    const Graph net = build_model("lenet5", {.classes = 7, .channels = 3, .height = 40, .width = 36});
+    EXPECT_EQ(net.find("image").shape(), (Shape{dynamic, 3, 40, 36}));
+    EXPECT_EQ(net.find_output("out").shape(), (Shape{dynamic, 7}));
+    EXPECT_EQ(net.find_parameter("fc1.weight")->type.shape, (Shape{120, 16 * 8 * 7}));
+    EXPECT_THROW((void)build_model("lenet5_tutorial", {.height = 6, .width = 6}), ShapeError);
+    EXPECT_THROW((void)build_model("lenet5", {.classes = -1}), ArgumentError);
+}
+
+TEST(Models, StateNamesAreThoseOfTheReferenceImplementation) {
+    const auto names = [](const std::string& model) {
+        std::vector<std::string> all;
+        const Graph net = build_model(model);
+        for (const ParameterInfo& p : net.parameters()) all.push_back(p.name + " " + p.type.shape.str());
+        return all;
+    };
+    EXPECT_EQ(names("lenet5_modern"),
+              (std::vector<std::string>{"conv1.weight [6, 1, 5, 5]", "conv1.bias [6]", "conv2.weight [16, 6, 5, 5]", "conv2.bias [16]", "fc1.weight [120, 400]", "fc1.bias [120]",
+                                        "fc2.weight [84, 120]", "fc2.bias [84]", "fc3.weight [10, 84]", "fc3.bias [10]"}));
+    const auto resnet = names("cifar_resnet20");
+    EXPECT_EQ(resnet.size(), 19U * 6 + 2);
+    EXPECT_EQ(resnet[5], "bn1.num_batches_tracked []");
+    EXPECT_EQ(resnet[6], "layer1.0.conv1.weight [16, 16, 3, 3]");
+    EXPECT_EQ(resnet[112], "layer3.2.bn2.running_var [64]");
+    EXPECT_EQ(resnet[114], "linear.weight [10, 64]");
+}
+
+TEST(Models, SavedAndLoadedWeightsGiveTheSameOutput) {
+    for (const std::string model : {"lenet5_modern", "inception_dlib_mnist", "cifar_resnet20"}) {
+        const Graph net = build_model(model);
+        const Parameters trained = make_parameters(net, 3);
+        Parameters fresh = make_parameters(net, 4);
+        const std::string file = to_safetensors(trained);
+        load_into(fresh, parse_safetensors(std::as_bytes(std::span(file)), model));
+        EXPECT_EQ(test::values_of(run(net, trained, 2)), test::values_of(run(net, fresh, 2))) << model;
+    }
+}
+
+TEST(Models, PublishedResNet20WeightsFitTheNetwork) {
+    const char* data = std::getenv("FOVEA_DATA");
+    if (data == nullptr) GTEST_SKIP() << "FOVEA_DATA is not set";
+    Parameters parameters = make_parameters(build_model("resnet20"), 1);
+    const std::string path = std::string(data) + "/weights/resnet_cifar10/resnet20-12fca82f.th";
+    EXPECT_TRUE(load_into(parameters, load_weights(path), {.name = path}).is_exact());
+}
+
+TEST(Models, PredictionsFollowTheLoss) {
+    const Tensor out = Tensor::of({3.F, 1.F, 2.F, 0.F, 5.F, 5.F}, {2, 3});
+    EXPECT_EQ(predicted_classes(ModelLoss::cross_entropy, out), (std::vector<std::int64_t>{0, 1}));
+    EXPECT_EQ(predicted_classes(ModelLoss::label_distance, out), (std::vector<std::int64_t>{1, 0}));
+}
+
+}  // namespace
+}  // namespace fovea
