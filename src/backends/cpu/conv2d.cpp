@@ -1,0 +1,288 @@
+// Convolution forward and both gradients on oneDNN. With enough rows each part of the batch runs a single-threaded primitive on its own
+// rows: what the next node reads is still in that core's cache, and the partition (so every rounding) is the same for any thread count.
+// Weight gradients of the parts are summed in a fixed order. With few rows oneDNN's own threads share the work.
+#include <map>
+
+#include "backends/cpu/kernels.h"
+#include "backends/cpu/simd.h"
+
+namespace fovea::cpu {
+
+namespace {
+
+using dnnl::algorithm;
+using dnnl::memory;
+using dnnl::prop_kind;
+constexpr auto any = memory::format_tag::any;
+constexpr auto f32 = memory::data_type::f32;
+
+struct Geometry {
+    memory::dims stride, dilation, before, after;
+    std::int64_t groups;
+    bool is_supported;
+
+    explicit Geometry(const Attrs& attrs) : groups(attrs.integer("groups")) {
+        const auto s = attrs.integers("stride"), p = attrs.integers("pad"), d = attrs.integers("dilation");
+        stride = {s[0], s[1]};
+        dilation = {d[0] - 1, d[1] - 1};
+        before = {p[0], p[2]};
+        after = {p[1], p[3]};
+        is_supported = p[0] >= 0 && p[1] >= 0 && p[2] >= 0 && p[3] >= 0;
+    }
+};
+
+Shape with_rows(Shape shape, std::int64_t rows) {
+    shape[0] = rows;
+    return shape;
+}
+
+/// Weights [K, C/g, R, S] as oneDNN takes them: [g, K/g, C/g, R, S] when there are groups.
+memory::dims weight_dims(const Shape& w, std::int64_t groups) {
+    if (groups == 1) return dims_of(w);
+    return {groups, w[0] / groups, w[1], w[2], w[3]};
+}
+Shape weight_shape(const Shape& w, std::int64_t groups) { return groups == 1 ? w : Shape{groups, w[0] / groups, w[1], w[2], w[3]}; }
+
+/// The descriptor of a weight value in `layout`; groups change the rank, not the bytes.
+memory::desc weight_desc(const Layout& layout, const Shape& w, std::int64_t groups) { return desc_of(layout, weight_shape(w, groups)); }
+Layout weight_layout(const memory::desc& desc, const Shape& w, std::int64_t groups) { return layout_of(desc, weight_shape(w, groups)); }
+
+bool is_reference(const char* implementation) {
+    const std::string_view name(implementation);
+    return name.find("ref") != std::string_view::npos;
+}
+bool is_slow(const char* implementation) { return is_reference(implementation) || std::string_view(implementation).find("gemm") != std::string_view::npos; }
+
+/// The sizes of batch a program's parts have, each with its own primitive.
+std::vector<std::int64_t> part_sizes(const PlanContext& context, bool sharded) {
+    if (!sharded) return {context.rows};
+    std::vector<std::int64_t> sizes;
+    for (int p = 0; p < context.parts(); ++p) sizes.push_back(context.row_bounds[static_cast<std::size_t>(p) + 1] - context.row_bounds[static_cast<std::size_t>(p)]);
+    std::ranges::sort(sizes, std::greater<>{});
+    sizes.erase(std::ranges::unique(sizes).begin(), sizes.end());
+    return sizes;
+}
+
+/// A primitive for one size of batch, with the descriptors its arguments need.
+struct Sized {
+    dnnl::primitive primitive;
+    memory::desc a, b, c, bias, scratch;
+};
+using BySize = std::map<std::int64_t, Sized>;
+
+Layout planned_layout(const Value& weight, const PlanContext& context) { return context.is_undecided(weight) ? nullptr : context.layout(weight); }
+
+}  // namespace
+
+std::optional<Kernel> plan_conv2d(const Node& node, const PlanContext& context) {
+    const Geometry g(node.attrs);
+    const Shape &x = node.inputs[0].shape(), &w = node.inputs[1].shape(), &y = node.outputs[0].shape;
+    const bool has_bias = node.inputs.size() > 2 && !node.inputs[2].is_empty(), has_residual = node.inputs.size() > 3 && !node.inputs[3].is_empty();
+    const std::string activation = node.attrs.text("activation");
+    if (!g.is_supported || y.elements() == 0) return {};
+    const bool sharded = context.is_sharded() && x[0] == context.rows;
+
+    dnnl::post_ops post;
+    if (has_residual) post.append_sum(1.0f);
+    if (activation == "relu") post.append_eltwise(1.0f, algorithm::eltwise_relu, 0.0f, 0.0f);
+    dnnl::primitive_attr attr = planned_scratch();
+    attr.set_post_ops(post);
+
+    const bool undecided = context.is_undecided(node.inputs[1]);
+    BySize sized;
+    std::optional<memory::desc> weights;
+    if (!undecided) weights.emplace(weight_desc(planned_layout(node.inputs[1], context), w, g.groups));
+    std::string name;
+    const auto create = [&](std::int64_t rows, const memory::desc& weight) {
+        return dnnl::convolution_forward::primitive_desc({prop_kind::forward_training, algorithm::convolution_direct, channels_last_desc(with_rows(x, rows)), weight,
+                                                          has_bias ? plain_desc({w[0]}) : memory::desc(), channels_last_desc(with_rows(y, rows)), g.stride, g.dilation, g.before, g.after},
+                                                         attr, engine());
+    };
+    const memory::desc free_weights(weight_dims(w, g.groups), f32, any);
+    std::unique_ptr<SingleThreaded> single = sharded ? std::make_unique<SingleThreaded>() : nullptr;
+    for (std::int64_t rows : part_sizes(context, sharded)) {
+        auto pd = create(rows, weights ? *weights : free_weights);
+        // A weight that lies badly for this kernel is better reordered than run by the slow one.
+        if (weights && sized.empty() && is_slow(pd.impl_info_str())) {
+            auto other = create(rows, free_weights);
+            if (!is_slow(other.impl_info_str())) pd = other;
+        }
+        weights.emplace(pd.weights_desc());
+        name = pd.impl_info_str();
+        sized[rows] = {dnnl::convolution_forward(pd), pd.src_desc(), pd.weights_desc(), pd.dst_desc(), pd.bias_desc(), pd.scratchpad_desc()};
+    }
+    std::size_t scratch = 0;
+    for (const auto& [rows, s] : sized) scratch = std::max(scratch, (s.scratch.get_size() + 63) / 64 * 64);
+
+    Kernel kernel;
+    kernel.name = name;
+    kernel.in.resize(node.inputs.size());
+    kernel.in[0] = channels_last(x);
+    kernel.in[1] = weight_layout(*weights, w, g.groups);
+    if (has_residual) kernel.in[3] = channels_last(y);
+    kernel.out = {channels_last(y)};
+    // The residual is added where the result goes: it is given up when nobody else reads it, copied otherwise.
+    if (has_residual) kernel.in_place = {3};
+    const std::int64_t x_row = x.elements() / x[0], y_row = y.elements() / y[0];
+    Phase phase{.kind = sharded ? Phase::Kind::rows : Phase::Kind::team, .row_reads = sharded ? 0b1001u : 0u, .uses_scratch = false};
+    kernel.scratch_bytes = scratch * static_cast<std::size_t>(sharded ? context.parts() : 1);
+    phase.run = [sized, x_row, y_row, scratch, has_residual, all = context.rows, sharded](const KernelArgs& args, const Part& part) {
+        const std::int64_t begin = sharded ? part.begin : 0, rows = sharded ? part.end - part.begin : all;
+        const Sized& s = sized.at(rows);
+        float* y_data = as_f32(args.out[0]) + begin * y_row;
+        if (has_residual) {
+            const float* residual = as_f32(args.in[3]) + begin * y_row;
+            if (residual != y_data) std::copy_n(residual, rows * y_row, y_data);
+        }
+        execute(s.primitive, {{DNNL_ARG_SRC, &s.a, as_f32(args.in[0]) + begin * x_row},
+                              {DNNL_ARG_WEIGHTS, &s.b, args.in[1]},
+                              {DNNL_ARG_BIAS, &s.bias, args.in.size() > 2 ? args.in[2] : nullptr},
+                              {DNNL_ARG_DST, &s.c, y_data},
+                              {DNNL_ARG_SCRATCHPAD, &s.scratch, scratch ? args.scratch + scratch * static_cast<std::size_t>(part.index) : nullptr}});
+    };
+    kernel.phases = {std::move(phase)};
+    return kernel;
+}
+
+std::optional<Kernel> plan_conv2d_backward_input(const Node& node, const PlanContext& context) {
+    const Geometry g(node.attrs);
+    const Shape &dy = node.inputs[0].shape(), &w = node.inputs[1].shape(), &dx = node.outputs[0].shape;
+    const bool has_bias = node.inputs.size() > 3 && !node.inputs[3].is_empty();
+    // A transposed convolution's output padding reaches past what a forward convolution would read: then the loops know better.
+    if (!g.is_supported || has_bias || dx.elements() == 0) return {};
+    const bool sharded = context.is_sharded() && dy[0] == context.rows;
+    std::unique_ptr<SingleThreaded> single = sharded ? std::make_unique<SingleThreaded>() : nullptr;
+    BySize sized;
+    std::optional<memory::desc> weights;
+    std::string name;
+    memory::dims after = g.after;
+    for (int i = 0; i < 2; ++i) {
+        const std::int64_t kernel_extent = (w[2 + i] - 1) * (g.dilation[static_cast<std::size_t>(i)] + 1) + 1;
+        after[static_cast<std::size_t>(i)] = (dy[2 + i] - 1) * g.stride[static_cast<std::size_t>(i)] + kernel_extent - dx[2 + i] - g.before[static_cast<std::size_t>(i)];
+    }
+    try {
+        for (std::int64_t rows : part_sizes(context, sharded)) {
+            const memory::desc source = channels_last_desc(with_rows(dx, rows)), target = channels_last_desc(with_rows(dy, rows));
+            const auto create = [&](const memory::desc& weight) {
+                const dnnl::convolution_forward::primitive_desc hint(
+                    {prop_kind::forward_training, algorithm::convolution_direct, source, memory::desc(weight_dims(w, g.groups), f32, any), target, g.stride, g.dilation, g.before, after}, engine());
+                return dnnl::convolution_backward_data::primitive_desc({algorithm::convolution_direct, source, weight, target, g.stride, g.dilation, g.before, after}, planned_scratch(), engine(), hint);
+            };
+            const auto pd = create(weights ? *weights : memory::desc(weight_dims(w, g.groups), f32, any));
+            weights.emplace(pd.weights_desc());
+            name = pd.impl_info_str();
+            sized[rows] = {dnnl::convolution_backward_data(pd), pd.diff_dst_desc(), pd.weights_desc(), pd.diff_src_desc(), {}, pd.scratchpad_desc()};
+        }
+    } catch (const dnnl::error&) {
+        return {};
+    }
+    std::size_t scratch = 0;
+    for (const auto& [rows, s] : sized) scratch = std::max(scratch, (s.scratch.get_size() + 63) / 64 * 64);
+    Kernel kernel;
+    kernel.name = name;
+    kernel.in.resize(node.inputs.size());
+    kernel.in[0] = channels_last(dy);
+    kernel.in[1] = weight_layout(*weights, w, g.groups);
+    kernel.out = {channels_last(dx)};
+    kernel.scratch_bytes = scratch * static_cast<std::size_t>(sharded ? context.parts() : 1);
+    Phase phase{.kind = sharded ? Phase::Kind::rows : Phase::Kind::team, .row_reads = sharded ? 1u : 0u};
+    phase.run = [sized, scratch, dy_row = dy.elements() / dy[0], dx_row = dx.elements() / dx[0], all = context.rows, sharded, rows_of_node = dy[0]](const KernelArgs& args, const Part& part) {
+        const std::int64_t begin = sharded ? part.begin : 0, rows = sharded ? part.end - part.begin : all;
+        const Sized& s = sized.at(rows);
+        execute(s.primitive, {{DNNL_ARG_DIFF_DST, &s.a, as_f32(args.in[0]) + begin * dy_row},
+                              {DNNL_ARG_WEIGHTS, &s.b, args.in[1]},
+                              {DNNL_ARG_DIFF_SRC, &s.c, as_f32(args.out[0]) + begin * dx_row},
+                              {DNNL_ARG_SCRATCHPAD, &s.scratch, scratch ? args.scratch + scratch * static_cast<std::size_t>(part.index) : nullptr}});
+    };
+    kernel.phases = {std::move(phase)};
+    return kernel;
+}
+
+std::optional<Kernel> plan_conv2d_backward_weight(const Node& node, const PlanContext& context) {
+    const Geometry g(node.attrs);
+    const Shape &x = node.inputs[0].shape(), &dy = node.inputs[1].shape(), &w = node.outputs[0].shape;
+    const bool has_bias = node.outputs.size() > 1;
+    if (!g.is_supported || dy.elements() == 0) return {};
+    const bool sharded = context.is_sharded() && x[0] == context.rows;
+    std::unique_ptr<SingleThreaded> single = sharded ? std::make_unique<SingleThreaded>() : nullptr;
+    memory::dims after = g.after;
+    for (int i = 0; i < 2; ++i) {
+        const std::int64_t extent = (w[2 + i] - 1) * (g.dilation[static_cast<std::size_t>(i)] + 1) + 1;
+        after[static_cast<std::size_t>(i)] = std::max<std::int64_t>(0, (dy[2 + i] - 1) * g.stride[static_cast<std::size_t>(i)] + extent - x[2 + i] - g.before[static_cast<std::size_t>(i)]);
+    }
+    // The gradient is wanted as the weight lies, so that the update needs no reorder.
+    const memory::desc like = weight_desc(context.layout(node.inputs[2]), w, g.groups);
+    BySize sized;
+    std::optional<memory::desc> weights;
+    std::string name;
+    try {
+        for (std::int64_t rows : part_sizes(context, sharded)) {
+            const memory::desc source = channels_last_desc(with_rows(x, rows)), target = channels_last_desc(with_rows(dy, rows));
+            const memory::desc bias = has_bias ? plain_desc({w[0]}) : memory::desc();
+            const memory::desc free(weight_dims(w, g.groups), f32, any);
+            const dnnl::convolution_forward::primitive_desc hint({prop_kind::forward_training, algorithm::convolution_direct, source, free, bias, target, g.stride, g.dilation, g.before, after}, engine());
+            const auto create = [&](const memory::desc& weight) {
+                return dnnl::convolution_backward_weights::primitive_desc({algorithm::convolution_direct, source, weight, bias, target, g.stride, g.dilation, g.before, after}, planned_scratch(),
+                                                                          engine(), hint);
+            };
+            auto pd = create(weights ? *weights : free);
+            if (!weights && !(pd.diff_weights_desc() == like)) {
+                try {
+                    const auto same = create(like);
+                    if (std::string_view(same.impl_info_str()) == pd.impl_info_str()) pd = same;
+                } catch (const dnnl::error&) {
+                    // no kernel for that layout: the small reorder of the sum it is
+                }
+            }
+            weights.emplace(pd.diff_weights_desc());
+            name = pd.impl_info_str();
+            sized[rows] = {dnnl::convolution_backward_weights(pd), pd.src_desc(), pd.diff_dst_desc(), pd.diff_weights_desc(), pd.diff_bias_desc(), pd.scratchpad_desc()};
+        }
+    } catch (const dnnl::error&) {
+        return {};
+    }
+    std::size_t scratch = 0;
+    for (const auto& [rows, s] : sized) scratch = std::max(scratch, (s.scratch.get_size() + 63) / 64 * 64);
+    const std::size_t weight_bytes = (weights->get_size() + 63) / 64 * 64, bias_bytes = has_bias ? (static_cast<std::size_t>(w[0]) * 4 + 63) / 64 * 64 : 0;
+    const std::size_t part_bytes = scratch + weight_bytes + bias_bytes;
+
+    Kernel kernel;
+    kernel.name = name;
+    kernel.in = {channels_last(x), channels_last(dy), nullptr};
+    kernel.out = {weight_layout(*weights, w, g.groups)};
+    if (has_bias) kernel.out.push_back(nullptr);
+    const std::int64_t x_row = x.elements() / x[0], dy_row = dy.elements() / dy[0];
+    const auto call = [sized, x_row, dy_row, scratch](const KernelArgs& args, std::int64_t begin, std::int64_t rows, std::byte* dw, std::byte* db, std::byte* pad) {
+        const Sized& s = sized.at(rows);
+        execute(s.primitive, {{DNNL_ARG_SRC, &s.a, as_f32(args.in[0]) + begin * x_row},
+                              {DNNL_ARG_DIFF_DST, &s.b, as_f32(args.in[1]) + begin * dy_row},
+                              {DNNL_ARG_DIFF_WEIGHTS, &s.c, dw},
+                              {DNNL_ARG_DIFF_BIAS, &s.bias, db},
+                              {DNNL_ARG_SCRATCHPAD, &s.scratch, scratch ? pad : nullptr}});
+    };
+    if (!sharded) {
+        kernel.scratch_bytes = scratch;
+        kernel.phases = {{.kind = Phase::Kind::team, .run = [call, rows = context.rows, has_bias, n = x[0]](const KernelArgs& args, const Part&) {
+                              call(args, 0, rows, args.out[0], has_bias ? args.out[1] : nullptr, args.scratch);
+                          }}};
+        return kernel;
+    }
+    const int parts = context.parts();
+    kernel.scratch_bytes = part_bytes * static_cast<std::size_t>(parts);
+    kernel.phases.push_back({.kind = Phase::Kind::rows, .row_reads = 0b11, .writes = 0, .uses_scratch = true,
+                             .run = [=](const KernelArgs& args, const Part& part) {
+                                 std::byte* mine = args.scratch + part_bytes * static_cast<std::size_t>(part.index);
+                                 call(args, part.begin, part.end - part.begin, mine, has_bias ? mine + weight_bytes : nullptr, mine + weight_bytes + bias_bytes);
+                             }});
+    const std::int64_t count = static_cast<std::int64_t>(weights->get_size() / 4);
+    kernel.phases.push_back({.kind = Phase::Kind::split, .parts = split_parts(count, 4 * parts), .reads = 0, .uses_scratch = true,
+                             .run = [=, channels = w[0]](const KernelArgs& args, const Part& part) {
+                                 const auto [begin, end] = piece(part, count);
+                                 simd().sum_parts(as_f32(args.out[0]) + begin, as_f32(args.scratch) + begin, static_cast<std::int64_t>(part_bytes / 4), parts, end - begin);
+                                 if (has_bias && part.index == 0)
+                                     simd().sum_parts(as_f32(args.out[1]), as_f32(args.scratch + weight_bytes), static_cast<std::int64_t>(part_bytes / 4), parts, channels);
+                             }});
+    return kernel;
+}
+
+}  // namespace fovea::cpu

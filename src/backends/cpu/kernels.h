@@ -1,0 +1,42 @@
+// The planners of the CPU backend: one per family of ops, each in its own file. A planner returns nothing for a node it does not support.
+#pragma once
+
+#include <optional>
+
+#include "backends/cpu/onednn.h"
+
+namespace fovea::cpu {
+
+[[nodiscard]] std::optional<Kernel> plan_conv2d(const Node& node, const PlanContext& context);
+[[nodiscard]] std::optional<Kernel> plan_conv2d_backward_input(const Node& node, const PlanContext& context);
+[[nodiscard]] std::optional<Kernel> plan_conv2d_backward_weight(const Node& node, const PlanContext& context);
+[[nodiscard]] std::optional<Kernel> plan_linear(const Node& node, const PlanContext& context);
+[[nodiscard]] std::optional<Kernel> plan_matmul(const Node& node, const PlanContext& context);
+[[nodiscard]] std::optional<Kernel> plan_batch_norm(const Node& node, const PlanContext& context);
+[[nodiscard]] std::optional<Kernel> plan_batch_norm_backward(const Node& node, const PlanContext& context);
+[[nodiscard]] std::optional<Kernel> plan_batch_norm_inference(const Node& node, const PlanContext& context);
+[[nodiscard]] std::optional<Kernel> plan_pool(const Node& node, const PlanContext& context);
+[[nodiscard]] std::optional<Kernel> plan_dropout(const Node& node, const PlanContext& context);
+[[nodiscard]] std::optional<Kernel> plan_elementwise(const Node& node, const PlanContext& context);
+[[nodiscard]] std::optional<Kernel> plan_reduction(const Node& node, const PlanContext& context);
+[[nodiscard]] std::optional<Kernel> plan_channels(const Node& node, const PlanContext& context);
+[[nodiscard]] std::optional<Kernel> plan_by_rows(const Node& node, const PlanContext& context);
+[[nodiscard]] Kernel plan_reorder(const Type& type, const Layout& from, const Layout& to, const PlanContext& context);
+
+/// Whether a value can be cut along dimension 0 into the program's parts: it has that many rows and they lie one after another.
+[[nodiscard]] bool has_rows(const Shape& shape, const Layout& layout, const PlanContext& context);
+
+/// Range [begin, end) of piece `part.index` when `count` units are cut into `part.count` pieces.
+[[nodiscard]] inline std::pair<std::int64_t, std::int64_t> piece(const Part& part, std::int64_t count) {
+    return {count * part.index / part.count, count * (part.index + 1) / part.count};
+}
+
+/// Pieces for a split over `units` of about `unit_bytes`: enough to share out, not so many that calls dominate.
+[[nodiscard]] inline int split_parts(std::int64_t units, std::int64_t unit_bytes) {
+    constexpr std::int64_t piece_bytes = 32 << 10;
+    return static_cast<int>(std::clamp<std::int64_t>(units * unit_bytes / piece_bytes, 1, std::min<std::int64_t>(16, std::max<std::int64_t>(1, units))));
+}
+
+[[nodiscard]] inline float* as_f32(std::byte* bytes) { return reinterpret_cast<float*>(bytes); }
+
+}  // namespace fovea::cpu
