@@ -95,6 +95,7 @@ struct Session::Impl {
     }
 
     void run_stages(const RunOptions& options) {
+        omp_set_num_threads(threads());  // a setting of the calling thread: kernels that bring their own team ask it
         const std::size_t count = program.stages.size();
         std::size_t s = 0;
         while (s < count) {

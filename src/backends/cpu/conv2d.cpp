@@ -54,8 +54,8 @@ bool is_reference(const char* implementation) {
 bool is_slow(const char* implementation) { return is_reference(implementation) || std::string_view(implementation).find("gemm") != std::string_view::npos; }
 
 /// The sizes of batch a program's parts have, each with its own primitive.
-std::vector<std::int64_t> part_sizes(const PlanContext& context, bool sharded) {
-    if (!sharded) return {context.rows};
+std::vector<std::int64_t> part_sizes(const PlanContext& context, bool sharded, std::int64_t batch) {
+    if (!sharded) return {batch};
     std::vector<std::int64_t> sizes;
     for (int p = 0; p < context.parts(); ++p) sizes.push_back(context.row_bounds[static_cast<std::size_t>(p) + 1] - context.row_bounds[static_cast<std::size_t>(p)]);
     std::ranges::sort(sizes, std::greater<>{});
@@ -100,7 +100,7 @@ std::optional<Kernel> plan_conv2d(const Node& node, const PlanContext& context) 
     };
     const memory::desc free_weights(weight_dims(w, g.groups), f32, any);
     std::unique_ptr<SingleThreaded> single = sharded ? std::make_unique<SingleThreaded>() : nullptr;
-    for (std::int64_t rows : part_sizes(context, sharded)) {
+    for (std::int64_t rows : part_sizes(context, sharded, x[0])) {
         auto pd = create(rows, weights ? *weights : free_weights);
         // A weight that lies badly for this kernel is better reordered than run by the slow one.
         if (weights && sized.empty() && is_slow(pd.impl_info_str())) {
@@ -126,7 +126,7 @@ std::optional<Kernel> plan_conv2d(const Node& node, const PlanContext& context) 
     const std::int64_t x_row = x.elements() / x[0], y_row = y.elements() / y[0];
     Phase phase{.kind = sharded ? Phase::Kind::rows : Phase::Kind::team, .row_reads = sharded ? 0b1001u : 0u, .uses_scratch = false};
     kernel.scratch_bytes = scratch * static_cast<std::size_t>(sharded ? context.parts() : 1);
-    phase.run = [sized, x_row, y_row, scratch, has_residual, all = context.rows, sharded](const KernelArgs& args, const Part& part) {
+    phase.run = [sized, x_row, y_row, scratch, has_residual, all = x[0], sharded](const KernelArgs& args, const Part& part) {
         const std::int64_t begin = sharded ? part.begin : 0, rows = sharded ? part.end - part.begin : all;
         const Sized& s = sized.at(rows);
         float* y_data = as_f32(args.out[0]) + begin * y_row;
@@ -148,7 +148,6 @@ std::optional<Kernel> plan_conv2d_backward_input(const Node& node, const PlanCon
     const Geometry g(node.attrs);
     const Shape &dy = node.inputs[0].shape(), &w = node.inputs[1].shape(), &dx = node.outputs[0].shape;
     const bool has_bias = node.inputs.size() > 3 && !node.inputs[3].is_empty();
-    // A transposed convolution's output padding reaches past what a forward convolution would read: then the loops know better.
     if (!g.is_supported || has_bias || dx.elements() == 0) return {};
     const bool sharded = context.is_sharded() && dy[0] == context.rows;
     std::unique_ptr<SingleThreaded> single = sharded ? std::make_unique<SingleThreaded>() : nullptr;
@@ -161,7 +160,7 @@ std::optional<Kernel> plan_conv2d_backward_input(const Node& node, const PlanCon
         after[static_cast<std::size_t>(i)] = (dy[2 + i] - 1) * g.stride[static_cast<std::size_t>(i)] + kernel_extent - dx[2 + i] - g.before[static_cast<std::size_t>(i)];
     }
     try {
-        for (std::int64_t rows : part_sizes(context, sharded)) {
+        for (std::int64_t rows : part_sizes(context, sharded, dy[0])) {
             const memory::desc source = channels_last_desc(with_rows(dx, rows)), target = channels_last_desc(with_rows(dy, rows));
             const auto create = [&](const memory::desc& weight) {
                 const dnnl::convolution_forward::primitive_desc hint(
@@ -186,7 +185,7 @@ std::optional<Kernel> plan_conv2d_backward_input(const Node& node, const PlanCon
     kernel.out = {channels_last(dx)};
     kernel.scratch_bytes = scratch * static_cast<std::size_t>(sharded ? context.parts() : 1);
     Phase phase{.kind = sharded ? Phase::Kind::rows : Phase::Kind::team, .row_reads = sharded ? 1u : 0u};
-    phase.run = [sized, scratch, dy_row = dy.elements() / dy[0], dx_row = dx.elements() / dx[0], all = context.rows, sharded, rows_of_node = dy[0]](const KernelArgs& args, const Part& part) {
+    phase.run = [sized, scratch, dy_row = dy.elements() / dy[0], dx_row = dx.elements() / dx[0], all = dy[0], sharded](const KernelArgs& args, const Part& part) {
         const std::int64_t begin = sharded ? part.begin : 0, rows = sharded ? part.end - part.begin : all;
         const Sized& s = sized.at(rows);
         execute(s.primitive, {{DNNL_ARG_DIFF_DST, &s.a, as_f32(args.in[0]) + begin * dy_row},
@@ -216,7 +215,7 @@ std::optional<Kernel> plan_conv2d_backward_weight(const Node& node, const PlanCo
     std::optional<memory::desc> weights;
     std::string name;
     try {
-        for (std::int64_t rows : part_sizes(context, sharded)) {
+        for (std::int64_t rows : part_sizes(context, sharded, x[0])) {
             const memory::desc source = channels_last_desc(with_rows(x, rows)), target = channels_last_desc(with_rows(dy, rows));
             const memory::desc bias = has_bias ? plain_desc({w[0]}) : memory::desc();
             const memory::desc free(weight_dims(w, g.groups), f32, any);
@@ -262,7 +261,7 @@ std::optional<Kernel> plan_conv2d_backward_weight(const Node& node, const PlanCo
     };
     if (!sharded) {
         kernel.scratch_bytes = scratch;
-        kernel.phases = {{.kind = Phase::Kind::team, .run = [call, rows = context.rows, has_bias, n = x[0]](const KernelArgs& args, const Part&) {
+        kernel.phases = {{.kind = Phase::Kind::team, .run = [call, rows = x[0], has_bias](const KernelArgs& args, const Part&) {
                               call(args, 0, rows, args.out[0], has_bias ? args.out[1] : nullptr, args.scratch);
                           }}};
         return kernel;

@@ -1,14 +1,46 @@
+// The CPU backend: which planner serves which op. What none serves, the plain loops run, and the plan says so.
 #include "backends/cpu/cpu.h"
+
+#include "backends/cpu/kernels.h"
 
 namespace fovea {
 
 namespace {
+
+using Planner = std::optional<Kernel> (*)(const Node&, const PlanContext&);
+
+Planner planner_of(const std::string& op) {
+    static const std::map<std::string, Planner, std::less<>> planners{
+        {"conv2d", cpu::plan_conv2d},
+        {"conv2d_backward_input", cpu::plan_conv2d_backward_input},
+        {"conv2d_backward_weight", cpu::plan_conv2d_backward_weight},
+        {"linear", cpu::plan_linear},
+        {"matmul", cpu::plan_matmul},
+        {"batch_norm", cpu::plan_batch_norm},
+        {"batch_norm_backward", cpu::plan_batch_norm_backward},
+        {"batch_norm_inference", cpu::plan_batch_norm_inference},
+        {"max_pool2d", cpu::plan_pool},
+        {"max_pool2d_backward", cpu::plan_pool},
+        {"sum", cpu::plan_reduction},
+        {"mean", cpu::plan_reduction},
+        {"expand_to", cpu::plan_reduction},
+        {"divide_by_count", cpu::plan_reduction},
+    };
+    const auto it = planners.find(op);
+    return it == planners.end() ? nullptr : it->second;
+}
+
 class CpuBackend final : public Backend {
 public:
     std::string name() const override { return "cpu"; }
-    std::optional<Kernel> plan(const Node&, const PlanContext&) const override { return {}; }
-    Kernel reorder(const Type& type, const Layout&, const Layout&, const PlanContext& context) const override { return plan_copy(type, context.real); }
+    std::optional<Kernel> plan(const Node& node, const PlanContext& context) const override {
+        if (const Planner planner = planner_of(node.op->name))
+            if (auto kernel = planner(node, context)) return kernel;
+        return cpu::plan_elementwise(node, context);
+    }
+    Kernel reorder(const Type& type, const Layout& from, const Layout& to, const PlanContext& context) const override { return cpu::plan_reorder(type, from, to, context); }
 };
+
 }  // namespace
 
 const Backend& cpu_backend() {

@@ -16,11 +16,8 @@ namespace fovea::cpu {
 [[nodiscard]] std::optional<Kernel> plan_batch_norm_backward(const Node& node, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_batch_norm_inference(const Node& node, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_pool(const Node& node, const PlanContext& context);
-[[nodiscard]] std::optional<Kernel> plan_dropout(const Node& node, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_elementwise(const Node& node, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_reduction(const Node& node, const PlanContext& context);
-[[nodiscard]] std::optional<Kernel> plan_channels(const Node& node, const PlanContext& context);
-[[nodiscard]] std::optional<Kernel> plan_by_rows(const Node& node, const PlanContext& context);
 [[nodiscard]] Kernel plan_reorder(const Type& type, const Layout& from, const Layout& to, const PlanContext& context);
 
 /// Whether a value can be cut along dimension 0 into the program's parts: it has that many rows and they lie one after another.

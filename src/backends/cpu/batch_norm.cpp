@@ -1,0 +1,163 @@
+// Batch norm in training: sums per part of the batch, a small serial step in doubles, then one pass that normalises, adds and rectifies.
+// The reverse pass likewise: two sums, then one pass. Neither depends on the number of threads.
+#include <cmath>
+
+#include "backends/cpu/kernels.h"
+#include "backends/cpu/simd.h"
+
+namespace fovea::cpu {
+
+namespace {
+
+/// A batch-norm problem seen as rows of channels.
+struct Rows {
+    std::int64_t channels, per_sample, samples;
+    explicit Rows(const Shape& x) : channels(x[1]), per_sample(x.elements(2, x.rank())), samples(x[0]) {}
+    [[nodiscard]] std::int64_t stride() const { return channels * per_sample; }
+    [[nodiscard]] double count() const { return static_cast<double>(samples * per_sample); }
+};
+
+/// [N, C, H, W] channels last, or [N, C]: the shapes whose channels are innermost here.
+bool is_rows(const Shape& x, const PlanContext& context) { return (x.rank() == 4 || x.rank() == 2) && x[0] == context.rows && x.elements() > 0; }
+Layout rows_layout(const Shape& x) { return channels_last(x); }
+
+struct Scratch {
+    std::int64_t channels;
+    int parts;
+    // per part: two double sums and one float pivot per channel; then three float coefficients per channel
+    [[nodiscard]] std::size_t part_bytes() const { return static_cast<std::size_t>((channels * 20 + 63) / 64 * 64); }
+    [[nodiscard]] std::size_t bytes() const { return part_bytes() * static_cast<std::size_t>(parts) + static_cast<std::size_t>(channels) * 12; }
+    [[nodiscard]] double* sums(std::byte* base, int part) const { return reinterpret_cast<double*>(base + part_bytes() * static_cast<std::size_t>(part)); }
+    [[nodiscard]] double* second(std::byte* base, int part) const { return sums(base, part) + channels; }
+    [[nodiscard]] float* pivot(std::byte* base, int part) const { return reinterpret_cast<float*>(second(base, part) + channels); }
+    [[nodiscard]] float* coefficient(std::byte* base, int which) const {
+        return reinterpret_cast<float*>(base + part_bytes() * static_cast<std::size_t>(parts)) + which * channels;
+    }
+};
+
+}  // namespace
+
+std::optional<Kernel> plan_batch_norm(const Node& node, const PlanContext& context) {
+    const Shape& x = node.outputs[0].shape;
+    if (!is_rows(x, context)) return {};
+    const Rows rows(x);
+    const Scratch scratch{rows.channels, context.parts()};
+    const double eps = node.attrs.real("eps"), momentum = node.attrs.real("momentum");
+    const bool relu = node.attrs.text("activation") == "relu", has_residual = node.inputs.size() > 5;
+    Kernel kernel;
+    kernel.name = std::string("simd:") + simd().name;
+    kernel.in.resize(node.inputs.size());
+    kernel.in[0] = rows_layout(x);
+    if (has_residual) kernel.in[5] = rows_layout(x);
+    kernel.out = {rows_layout(x), nullptr, nullptr, nullptr, nullptr};
+    kernel.in_place = {has_residual ? 5 : -1, -1, -1, 3, 4};
+    kernel.scratch_bytes = scratch.bytes();
+    kernel.phases.push_back({.kind = Phase::Kind::rows, .reads = 1, .row_reads = 1, .writes = 0, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part& part) {
+                                 simd().norm_sums(as_f32(args.in[0]) + part.begin * rows.stride(), (part.end - part.begin) * rows.per_sample, rows.channels,
+                                                  scratch.pivot(args.scratch, part.index), scratch.sums(args.scratch, part.index), scratch.second(args.scratch, part.index));
+                             }});
+    kernel.phases.push_back({.reads = 0b11110, .writes = 0b11110, .uses_scratch = true, .run = [=, bounds = context.row_bounds](const KernelArgs& args, const Part&) {
+                                 for (std::int64_t c = 0; c < rows.channels; ++c) {
+                                     // Chan et al. 1979: means and squared deviations of the parts, joined in order.
+                                     double mean = 0, deviation = 0, count = 0;
+                                     for (int p = 0; p < scratch.parts; ++p) {
+                                         const double n = static_cast<double>((bounds[static_cast<std::size_t>(p) + 1] - bounds[static_cast<std::size_t>(p)]) * rows.per_sample);
+                                         const double sum = scratch.sums(args.scratch, p)[c], square = scratch.second(args.scratch, p)[c];
+                                         const double part_mean = scratch.pivot(args.scratch, p)[c] + sum / n, part_deviation = square - sum * sum / n, delta = part_mean - mean;
+                                         deviation += part_deviation + delta * delta * count * n / (count + n);
+                                         mean += delta * n / (count + n);
+                                         count += n;
+                                     }
+                                     const double var = std::max(0.0, deviation / count), inv_std = 1 / std::sqrt(var + eps);
+                                     const double scale = as_f32(args.in[1])[c] * inv_std;
+                                     as_f32(args.out[1])[c] = static_cast<float>(mean);
+                                     as_f32(args.out[2])[c] = static_cast<float>(inv_std);
+                                     as_f32(args.out[3])[c] = static_cast<float>((1 - momentum) * as_f32(args.in[3])[c] + momentum * mean);
+                                     as_f32(args.out[4])[c] = static_cast<float>((1 - momentum) * as_f32(args.in[4])[c] + momentum * var * count / std::max(1.0, count - 1));
+                                     scratch.coefficient(args.scratch, 0)[c] = static_cast<float>(scale);
+                                     scratch.coefficient(args.scratch, 1)[c] = static_cast<float>(as_f32(args.in[2])[c] - mean * scale);
+                                 }
+                             }});
+    kernel.phases.push_back({.kind = Phase::Kind::rows, .reads = 0b100001, .row_reads = 0b100001, .writes = 1, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part& part) {
+                                 const std::int64_t at = part.begin * rows.stride();
+                                 simd().norm_apply(as_f32(args.out[0]) + at, as_f32(args.in[0]) + at, has_residual ? as_f32(args.in[5]) + at : nullptr, scratch.coefficient(args.scratch, 0),
+                                                   scratch.coefficient(args.scratch, 1), (part.end - part.begin) * rows.per_sample, rows.channels, relu);
+                             }});
+    return kernel;
+}
+
+std::optional<Kernel> plan_batch_norm_backward(const Node& node, const PlanContext& context) {
+    const Shape& x = node.outputs[0].shape;
+    if (!is_rows(x, context)) return {};
+    const Rows rows(x);
+    const Scratch scratch{rows.channels, context.parts()};
+    const bool has_mask = node.inputs.size() > 5, has_residual = node.outputs.size() > 3;
+    Kernel kernel;
+    kernel.name = std::string("simd:") + simd().name;
+    kernel.in.resize(node.inputs.size());
+    kernel.in[0] = kernel.in[1] = rows_layout(x);
+    if (has_mask) kernel.in[5] = rows_layout(x);
+    kernel.out = {rows_layout(x), nullptr, nullptr};
+    kernel.in_place = {has_residual ? -1 : 1, -1, -1};
+    if (has_residual) {
+        kernel.out.push_back(rows_layout(x));
+        kernel.in_place.push_back(1);
+    }
+    kernel.scratch_bytes = scratch.bytes();
+    kernel.phases.push_back({.kind = Phase::Kind::rows, .reads = 0b111011, .row_reads = 0b100011, .writes = 0, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part& part) {
+                                 const std::int64_t at = part.begin * rows.stride();
+                                 simd().norm_backward_sums(as_f32(args.in[0]) + at, as_f32(args.in[1]) + at, has_mask ? as_f32(args.in[5]) + at : nullptr, as_f32(args.in[3]),
+                                                           (part.end - part.begin) * rows.per_sample, rows.channels, scratch.sums(args.scratch, part.index),
+                                                           scratch.second(args.scratch, part.index));
+                             }});
+    kernel.phases.push_back({.reads = 0b11100, .writes = 0b110, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part&) {
+                                 for (std::int64_t c = 0; c < rows.channels; ++c) {
+                                     double sum = 0, product = 0;
+                                     for (int p = 0; p < scratch.parts; ++p) sum += scratch.sums(args.scratch, p)[c], product += scratch.second(args.scratch, p)[c];
+                                     const double inv_std = as_f32(args.in[4])[c], mean = as_f32(args.in[3])[c], a = as_f32(args.in[2])[c] * inv_std;
+                                     const double b = -a * inv_std * inv_std * product / rows.count();
+                                     as_f32(args.out[1])[c] = static_cast<float>(product * inv_std);
+                                     as_f32(args.out[2])[c] = static_cast<float>(sum);
+                                     scratch.coefficient(args.scratch, 0)[c] = static_cast<float>(a);
+                                     scratch.coefficient(args.scratch, 1)[c] = static_cast<float>(b);
+                                     scratch.coefficient(args.scratch, 2)[c] = static_cast<float>(-a * sum / rows.count() - b * mean);
+                                 }
+                             }});
+    kernel.phases.push_back({.kind = Phase::Kind::rows, .reads = 0b100011, .row_reads = 0b100011, .writes = 0b1001, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part& part) {
+                                 const std::int64_t at = part.begin * rows.stride();
+                                 simd().norm_backward_apply(as_f32(args.out[0]) + at, has_residual ? as_f32(args.out[3]) + at : nullptr, as_f32(args.in[0]) + at, as_f32(args.in[1]) + at,
+                                                            has_mask ? as_f32(args.in[5]) + at : nullptr, scratch.coefficient(args.scratch, 0), scratch.coefficient(args.scratch, 1),
+                                                            scratch.coefficient(args.scratch, 2), (part.end - part.begin) * rows.per_sample, rows.channels);
+                             }});
+    return kernel;
+}
+
+std::optional<Kernel> plan_batch_norm_inference(const Node& node, const PlanContext& context) {
+    const Shape& x = node.outputs[0].shape;
+    if (!is_rows(x, context)) return {};
+    const Rows rows(x);
+    const double eps = node.attrs.real("eps");
+    Kernel kernel;
+    kernel.name = std::string("simd:") + simd().name;
+    kernel.in.resize(node.inputs.size());
+    kernel.in[0] = rows_layout(x);
+    kernel.out = {rows_layout(x)};
+    kernel.in_place = {0};
+    kernel.scratch_bytes = static_cast<std::size_t>(rows.channels) * 8;
+    kernel.phases.push_back({.reads = 0b11110, .writes = 0, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part&) {
+                                 float* scale = as_f32(args.scratch);
+                                 for (std::int64_t c = 0; c < rows.channels; ++c) {
+                                     const double s = as_f32(args.in[1])[c] / std::sqrt(static_cast<double>(as_f32(args.in[4])[c]) + eps);
+                                     scale[c] = static_cast<float>(s);
+                                     scale[rows.channels + c] = static_cast<float>(as_f32(args.in[2])[c] - as_f32(args.in[3])[c] * s);
+                                 }
+                             }});
+    kernel.phases.push_back({.kind = Phase::Kind::rows, .reads = 1, .row_reads = 1, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part& part) {
+                                 const std::int64_t at = part.begin * rows.stride();
+                                 simd().norm_apply(as_f32(args.out[0]) + at, as_f32(args.in[0]) + at, nullptr, as_f32(args.scratch), as_f32(args.scratch) + rows.channels,
+                                                   (part.end - part.begin) * rows.per_sample, rows.channels, false);
+                             }});
+    return kernel;
+}
+
+}  // namespace fovea::cpu

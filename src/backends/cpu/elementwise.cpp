@@ -1,0 +1,118 @@
+// Ops that work element by element run on slices of whatever layout their inputs share. A few hot ones have vector kernels; the others
+// call their plain loops on the slice, which the compiler has vectorised.
+#include "backends/cpu/kernels.h"
+#include "backends/cpu/simd.h"
+
+namespace fovea::cpu {
+
+namespace {
+
+using Slice = std::function<void(const KernelArgs&, std::int64_t begin, std::int64_t count)>;
+
+/// A vector kernel for the op, or nothing.
+Slice fast_slice(const Node& node) {
+    const std::string& op = node.op->name;
+    const auto in = [](const KernelArgs& a, int i, std::int64_t at) { return as_f32(a.in[static_cast<std::size_t>(i)]) + at; };
+    const bool is_pair = node.inputs.size() == 2 && node.inputs[0].shape() == node.inputs[1].shape();
+    if (op == "relu") return [in](const KernelArgs& a, std::int64_t at, std::int64_t n) { simd().relu(as_f32(a.out[0]) + at, in(a, 0, at), n); };
+    if (op == "relu_backward") return [in](const KernelArgs& a, std::int64_t at, std::int64_t n) { simd().relu_backward(as_f32(a.out[0]) + at, in(a, 0, at), in(a, 1, at), n); };
+    if (op == "add" && is_pair) return [in](const KernelArgs& a, std::int64_t at, std::int64_t n) { simd().add(as_f32(a.out[0]) + at, in(a, 0, at), in(a, 1, at), n); };
+    if (op == "multiply" && is_pair) return [in](const KernelArgs& a, std::int64_t at, std::int64_t n) { simd().multiply(as_f32(a.out[0]) + at, in(a, 0, at), in(a, 1, at), n); };
+    if (op == "scale_shift")
+        return [in, scale = static_cast<float>(node.attrs.real("scale")), shift = static_cast<float>(node.attrs.real("shift"))](
+                   const KernelArgs& a, std::int64_t at, std::int64_t n) { simd().scale_shift(as_f32(a.out[0]) + at, in(a, 0, at), scale, shift, n); };
+    return {};
+}
+
+/// The plain loops on a slice: operands of rank 0 are passed whole.
+Slice loop_slice(const Node& node, DType real) {
+    struct Operand {
+        std::size_t size;
+        bool is_scalar;
+        DType dtype;
+    };
+    std::vector<Operand> ins, outs;
+    for (const Value& input : node.inputs) {
+        const DType dtype = input.is_empty() ? DType::f32 : stored_as(input.dtype(), real);
+        ins.push_back({size_of(dtype), !input.is_empty() && input.shape().rank() == 0, dtype});
+    }
+    for (const Type& type : node.outputs) outs.push_back({size_of(stored_as(type.dtype, real)), type.shape.rank() == 0, stored_as(type.dtype, real)});
+    return [op = node.op, attrs = node.attrs, ins, outs, real](const KernelArgs& args, std::int64_t begin, std::int64_t count) {
+        constexpr std::size_t most = 10;
+        const void* in[most];
+        void* out[most];
+        Type in_types[most], out_types[most];
+        for (std::size_t i = 0; i < ins.size(); ++i) {
+            in[i] = args.in[i] && !ins[i].is_scalar ? args.in[i] + static_cast<std::size_t>(begin) * ins[i].size : args.in[i];
+            in_types[i] = {ins[i].is_scalar ? Shape{} : Shape{count}, ins[i].dtype};
+        }
+        for (std::size_t o = 0; o < outs.size(); ++o) {
+            out[o] = args.out[o] + (outs[o].is_scalar ? 0 : static_cast<std::size_t>(begin) * outs[o].size);
+            out_types[o] = {outs[o].is_scalar ? Shape{} : Shape{count}, outs[o].dtype};
+        }
+        op->reference(OpRun(attrs, {in_types, ins.size()}, {out_types, outs.size()}, {in, ins.size()}, {out, outs.size()}, real, args.seed, args.step));
+    };
+}
+
+}  // namespace
+
+bool has_rows(const Shape& shape, const Layout& layout, const PlanContext& context) {
+    if (shape.rank() == 0 || shape[0] != context.rows || context.parts() < 2) return false;
+    if (!layout) return true;
+    return layout->name() == "nhwc";
+}
+
+std::optional<Kernel> plan_elementwise(const Node& node, const PlanContext& context) {
+    if (!node.op->is_elementwise || node.inputs.size() > 10 || node.outputs.size() > 10) return {};
+    const Shape& shape = node.outputs[0].shape;
+    // One layout for all: that of the first operand that is not row-major; an undecided parameter follows.
+    Layout layout;
+    for (const Value& input : node.inputs) {
+        if (input.is_empty() || input.shape().rank() == 0) continue;
+        if (!(input.shape() == shape)) return {};
+        if (!layout && !context.is_undecided(input)) layout = context.layout(input);
+    }
+    for (const Type& type : node.outputs)
+        if (!(type.shape == shape)) return {};
+    // Padded layouts hold zeros between the values: they stay zero only where the op maps zeros to zero, so only packed weights use them.
+    const std::size_t bytes = layout ? layout->bytes() : static_cast<std::size_t>(shape.elements()) * 4;
+    const std::int64_t count = static_cast<std::int64_t>(bytes / 4);
+    if (count != shape.elements() && !node.op->name.ends_with("_update") && node.op->name != "add" && node.op->name != "multiply") layout = nullptr;
+    const std::int64_t elements = layout ? count : shape.elements();
+
+    const Slice fast = context.real == DType::f32 && node.outputs[0].dtype == DType::f32 ? fast_slice(node) : Slice{};
+    const Slice slice = fast ? fast : loop_slice(node, context.real);
+    Kernel kernel;
+    kernel.name = fast ? std::string("simd:") + simd().name : "loops:slices";
+    kernel.in.resize(node.inputs.size());
+    std::uint32_t rows_mask = 0;
+    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+        if (node.inputs[i].is_empty() || node.inputs[i].shape().rank() == 0) continue;
+        kernel.in[i] = layout;
+        rows_mask |= 1u << i;
+    }
+    kernel.out.assign(node.outputs.size(), layout);
+    // Output o of an update replaces the o-th tensor; elsewhere the first operand of the same type may be overwritten.
+    kernel.in_place.assign(node.outputs.size(), -1);
+    std::size_t next = 0;
+    for (std::size_t o = 0; o < node.outputs.size(); ++o)
+        for (; next < node.inputs.size() && kernel.in_place[o] < 0; ++next) {
+            if (!(rows_mask >> next & 1) || !(node.inputs[next].type() == node.outputs[o])) continue;
+            if (node.op->name.ends_with("_update") && next == 1) continue;  // the gradient is not what an update replaces
+            kernel.in_place[o] = static_cast<int>(next);
+        }
+    if (shape.rank() > 0 && has_rows(shape, layout, context)) {
+        const std::int64_t row = elements / context.rows;
+        kernel.phases.push_back({.kind = Phase::Kind::rows, .row_reads = rows_mask, .run = [slice, row](const KernelArgs& args, const Part& part) {
+                                     slice(args, part.begin * row, (part.end - part.begin) * row);
+                                 }});
+    } else {
+        kernel.phases.push_back({.parts = split_parts(elements, 4), .run = [slice, elements](const KernelArgs& args, const Part& part) {
+                                     const auto [begin, end] = piece(part, elements);
+                                     slice(args, begin, end - begin);
+                                 }});
+    }
+    return kernel;
+}
+
+}  // namespace fovea::cpu

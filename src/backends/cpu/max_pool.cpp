@@ -1,0 +1,59 @@
+// Max pooling, channels last: a window's values are compared a vector of channels at a time.
+#include <cstring>
+
+#include "backends/cpu/kernels.h"
+#include "backends/cpu/simd.h"
+
+namespace fovea::cpu {
+
+namespace {
+
+PoolGeometry geometry_of(const Attrs& attrs, const Shape& x, const Shape& y) {
+    const auto kernel = attrs.integers("kernel"), stride = attrs.integers("stride"), pad = attrs.integers("pad");
+    const auto dilation = attrs.has("dilation") ? attrs.integers("dilation") : std::vector<std::int64_t>{1, 1};
+    return {.channels = x[1], .height = x[2], .width = x[3], .out_height = y[2], .out_width = y[3], .kernel_h = kernel[0], .kernel_w = kernel[1], .stride_h = stride[0], .stride_w = stride[1],
+            .before_h = pad[0], .before_w = pad[2], .dilation_h = dilation[0], .dilation_w = dilation[1]};
+}
+
+}  // namespace
+
+std::optional<Kernel> plan_pool(const Node& node, const PlanContext& context) {
+    const bool backward = node.op->name == "max_pool2d_backward";
+    if (!backward && node.op->name != "max_pool2d") return {};
+    const Shape& x = backward ? node.outputs[0].shape : node.inputs[0].shape();
+    const Shape& y = backward ? node.inputs[0].shape() : node.outputs[0].shape;
+    if (x.rank() != 4 || y.rank() != 4 || x[0] != context.rows || y.elements() == 0) return {};
+    // The gradient does not say what the windows were: any places will do, so it scatters.
+    const std::int64_t x_row = x.elements() / x[0], y_row = y.elements() / y[0];
+    Kernel kernel;
+    kernel.name = std::string("simd:") + simd().name;
+    if (!backward) {
+        const PoolGeometry geometry = geometry_of(node.attrs, x, y);
+        if (geometry.kernel_h * geometry.kernel_w > PoolGeometry::most_taps) return {};
+        kernel.in = {channels_last(x)};
+        kernel.out = {channels_last(y), channels_last(y)};
+        kernel.phases.push_back({.kind = Phase::Kind::rows, .row_reads = 1, .run = [=](const KernelArgs& args, const Part& part) {
+                                     for (std::int64_t n = part.begin; n < part.end; ++n)
+                                         simd().max_pool(as_f32(args.out[0]) + n * y_row, reinterpret_cast<std::int32_t*>(args.out[1]) + n * y_row, as_f32(args.in[0]) + n * x_row, geometry);
+                                 }});
+        return kernel;
+    }
+    kernel.in = {channels_last(y), channels_last(y), nullptr};
+    kernel.out = {channels_last(x)};
+    kernel.phases.push_back({.kind = Phase::Kind::rows, .row_reads = 0b11, .run = [=, channels = x[1], windows = y[2] * y[3], pixels = x[2] * x[3]](const KernelArgs& args, const Part& part) {
+                                 for (std::int64_t n = part.begin; n < part.end; ++n) {
+                                     float* dx = as_f32(args.out[0]) + n * x_row;
+                                     const float* dy = as_f32(args.in[0]) + n * y_row;
+                                     const std::int32_t* where = reinterpret_cast<const std::int32_t*>(args.in[1]) + n * y_row;
+                                     std::memset(dx, 0, static_cast<std::size_t>(x_row) * 4);
+                                     for (std::int64_t i = 0; i < windows; ++i)
+                                         for (std::int64_t c = 0; c < channels; ++c) {
+                                             const std::int64_t place = where[i * channels + c];
+                                             if (place >= 0 && place < pixels) dx[place * channels + c] += dy[i * channels + c];
+                                         }
+                                 }
+                             }});
+    return kernel;
+}
+
+}  // namespace fovea::cpu

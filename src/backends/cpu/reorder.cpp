@@ -1,0 +1,54 @@
+#include "backends/cpu/kernels.h"
+
+namespace fovea::cpu {
+
+namespace {
+/// Packed grouped weights have one dimension more than the value.
+Shape shape_for(const Shape& shape, const Layout& layout) {
+    if (!layout) return shape;
+    const auto& desc = static_cast<const DnnlLayout&>(*layout).desc();
+    if (desc.data.ndims != shape.rank() + 1) return shape;
+    return {desc.data.dims[0], desc.data.dims[1], shape[1], shape[2], shape[3]};
+}
+}  // namespace
+
+Kernel plan_reorder(const Type& type, const Layout& from, const Layout& to, const PlanContext& context) {
+    const Layout& shaping = from ? from : to;
+    const Shape shape = shape_for(type.shape, shaping);
+    Kernel kernel;
+    kernel.in = {from};
+    kernel.out = {to};
+    const bool by_rows = context.is_sharded() && has_rows(type.shape, from, context) && has_rows(type.shape, to, context) && type.shape.rank() == 4;
+    const SingleThreaded single;
+    const auto create = [&](const Shape& sized) {
+        const bool whole = sized == shape;
+        const auto source = whole ? desc_of(from, shape) : (from ? channels_last_desc(sized) : plain_desc(sized));
+        const auto target = whole ? desc_of(to, shape) : (to ? channels_last_desc(sized) : plain_desc(sized));
+        return dnnl::reorder::primitive_desc(engine(), source, engine(), target, planned_scratch());
+    };
+    kernel.name = "reorder";
+    if (!by_rows) {
+        const auto pd = create(shape);
+        kernel.scratch_bytes = pd.scratchpad_desc().get_size();
+        kernel.phases.push_back({.run = [primitive = dnnl::reorder(pd), source = pd.src_desc(), target = pd.dst_desc(), scratch = pd.scratchpad_desc()](const KernelArgs& args, const Part&) {
+            execute(primitive, {{DNNL_ARG_FROM, &source, args.in[0]}, {DNNL_ARG_TO, &target, args.out[0]}, {DNNL_ARG_SCRATCHPAD, &scratch, scratch.get_size() ? args.scratch : nullptr}});
+        }});
+        return kernel;
+    }
+    // One sample at a time: any cut of the rows will do and the pieces stay in cache.
+    Shape one = type.shape;
+    one[0] = 1;
+    const auto pd = create(one);
+    kernel.scratch_bytes = pd.scratchpad_desc().get_size() * static_cast<std::size_t>(context.parts());
+    const std::int64_t row = one.elements();
+    kernel.phases.push_back({.kind = Phase::Kind::rows, .row_reads = 1, .run = [=, primitive = dnnl::reorder(pd), source = pd.src_desc(), target = pd.dst_desc(), scratch = pd.scratchpad_desc()](
+                                                                               const KernelArgs& args, const Part& part) {
+        for (std::int64_t n = part.begin; n < part.end; ++n)
+            execute(primitive, {{DNNL_ARG_FROM, &source, as_f32(args.in[0]) + n * row},
+                                {DNNL_ARG_TO, &target, as_f32(args.out[0]) + n * row},
+                                {DNNL_ARG_SCRATCHPAD, &scratch, scratch.get_size() ? args.scratch + scratch.get_size() * static_cast<std::size_t>(part.index) : nullptr}});
+    }});
+    return kernel;
+}
+
+}  // namespace fovea::cpu

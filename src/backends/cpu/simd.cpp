@@ -1,0 +1,227 @@
+// Compiled once per instruction set (foreach_target). Sums run in f32 over blocks of rows and enter doubles per block, so that their
+// error does not grow with the batch.
+#include "backends/cpu/simd.h"
+
+#include <algorithm>
+#include <cstring>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "backends/cpu/simd.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace fovea::cpu::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+using D = hn::ScalableTag<float>;
+using V = hn::Vec<D>;
+constexpr std::int64_t block_rows = 128;
+
+/// f(c, load, store) over vectors of channels; the last one is masked.
+template <class F> HWY_INLINE void for_channels(std::int64_t channels, F&& f) {
+    const D d;
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    std::int64_t c = 0;
+    for (; c + lanes <= channels; c += lanes)
+        f(
+            c, [&](const float* p) HWY_ATTR { return hn::LoadU(d, p); }, [&](V v, float* p) HWY_ATTR { hn::StoreU(v, d, p); });
+    if (c < channels) {
+        const auto mask = hn::FirstN(d, static_cast<std::size_t>(channels - c));
+        f(
+            c, [&](const float* p) HWY_ATTR { return hn::MaskedLoad(mask, d, p); }, [&](V v, float* p) HWY_ATTR { hn::BlendedStore(v, mask, d, p); });
+    }
+}
+
+void sum_parts(float* out, const float* source, std::int64_t stride, int parts, std::int64_t count) {
+    for_channels(count, [&](std::int64_t i, auto load, auto store) HWY_ATTR {
+        V total = load(source + i);
+        for (int p = 1; p < parts; ++p) total = hn::Add(total, load(source + p * stride + i));
+        store(total, out + i);
+    });
+}
+
+void add(float* out, const float* a, const float* b, std::int64_t count) {
+    for_channels(count, [&](std::int64_t i, auto load, auto store) HWY_ATTR { store(hn::Add(load(a + i), load(b + i)), out + i); });
+}
+
+void multiply(float* out, const float* a, const float* b, std::int64_t count) {
+    for_channels(count, [&](std::int64_t i, auto load, auto store) HWY_ATTR { store(hn::Mul(load(a + i), load(b + i)), out + i); });
+}
+
+void relu(float* out, const float* x, std::int64_t count) {
+    const D d;
+    // IfThenElseZero keeps NaN out of Max's hands: a NaN input compares false and would vanish, so it is passed on.
+    for_channels(count, [&](std::int64_t i, auto load, auto store) HWY_ATTR {
+        const V v = load(x + i);
+        store(hn::IfThenZeroElse(hn::Lt(v, hn::Zero(d)), v), out + i);
+    });
+}
+
+void relu_backward(float* out, const float* dy, const float* y, std::int64_t count) {
+    const D d;
+    for_channels(count, [&](std::int64_t i, auto load, auto store) HWY_ATTR { store(hn::IfThenElseZero(hn::Gt(load(y + i), hn::Zero(d)), load(dy + i)), out + i); });
+}
+
+void scale_shift(float* out, const float* x, float scale, float shift, std::int64_t count) {
+    const D d;
+    const V a = hn::Set(d, scale), b = hn::Set(d, shift);
+    for_channels(count, [&](std::int64_t i, auto load, auto store) HWY_ATTR { store(hn::MulAdd(load(x + i), a, b), out + i); });
+}
+
+/// Adds the lanes of v that belong to channels [c, channels) to doubles.
+HWY_INLINE void add_to(double* sums, V v, std::int64_t c, std::int64_t channels) {
+    const D d;
+    HWY_ALIGN float lanes[HWY_MAX_BYTES / sizeof(float)];
+    hn::Store(v, d, lanes);
+    const std::int64_t count = std::min<std::int64_t>(static_cast<std::int64_t>(hn::Lanes(d)), channels - c);
+    for (std::int64_t i = 0; i < count; ++i) sums[c + i] += static_cast<double>(lanes[i]);
+}
+
+void norm_sums(const float* x, std::int64_t rows, std::int64_t channels, float* pivot, double* sums, double* squares) {
+    const D d;
+    std::copy_n(x, channels, pivot);
+    std::fill_n(sums, channels, 0.0);
+    std::fill_n(squares, channels, 0.0);
+    for (std::int64_t begin = 0; begin < rows; begin += block_rows) {
+        const std::int64_t end = std::min(rows, begin + block_rows);
+        for_channels(channels, [&](std::int64_t c, auto load, auto) HWY_ATTR {
+            const V p = load(pivot + c);
+            V s0 = hn::Zero(d), s1 = s0, q0 = s0, q1 = s0;
+            std::int64_t r = begin;
+            for (; r + 2 <= end; r += 2) {
+                const V a = hn::Sub(load(x + r * channels + c), p), b = hn::Sub(load(x + (r + 1) * channels + c), p);
+                s0 = hn::Add(s0, a), s1 = hn::Add(s1, b);
+                q0 = hn::MulAdd(a, a, q0), q1 = hn::MulAdd(b, b, q1);
+            }
+            if (r < end) {
+                const V a = hn::Sub(load(x + r * channels + c), p);
+                s0 = hn::Add(s0, a), q0 = hn::MulAdd(a, a, q0);
+            }
+            add_to(sums, hn::Add(s0, s1), c, channels);
+            add_to(squares, hn::Add(q0, q1), c, channels);
+        });
+    }
+}
+
+void norm_apply(float* y, const float* x, const float* residual, const float* scale, const float* shift, std::int64_t rows, std::int64_t channels, bool rectified) {
+    const D d;
+    const V zero = hn::Zero(d);
+    for_channels(channels, [&](std::int64_t c, auto load, auto store) HWY_ATTR {
+        const V a = load(scale + c), b = load(shift + c);
+        for (std::int64_t r = 0; r < rows; ++r) {
+            const std::int64_t i = r * channels + c;
+            V v = hn::MulAdd(load(x + i), a, b);
+            if (residual) v = hn::Add(v, load(residual + i));
+            if (rectified) v = hn::IfThenZeroElse(hn::Lt(v, zero), v);
+            store(v, y + i);
+        }
+    });
+}
+
+void norm_backward_sums(const float* x, const float* dy, const float* y, const float* mean, std::int64_t rows, std::int64_t channels, double* sums, double* products) {
+    const D d;
+    const V zero = hn::Zero(d);
+    std::fill_n(sums, channels, 0.0);
+    std::fill_n(products, channels, 0.0);
+    for (std::int64_t begin = 0; begin < rows; begin += block_rows) {
+        const std::int64_t end = std::min(rows, begin + block_rows);
+        for_channels(channels, [&](std::int64_t c, auto load, auto) HWY_ATTR {
+            const V m = load(mean + c);
+            V s = zero, p = zero;
+            for (std::int64_t r = begin; r < end; ++r) {
+                const std::int64_t i = r * channels + c;
+                V g = load(dy + i);
+                if (y) g = hn::IfThenElseZero(hn::Gt(load(y + i), zero), g);
+                s = hn::Add(s, g);
+                p = hn::MulAdd(g, hn::Sub(load(x + i), m), p);
+            }
+            add_to(sums, s, c, channels);
+            add_to(products, p, c, channels);
+        });
+    }
+}
+
+void norm_backward_apply(float* dx, float* masked, const float* x, const float* dy, const float* y, const float* a, const float* b, const float* k, std::int64_t rows,
+                         std::int64_t channels) {
+    const D d;
+    const V zero = hn::Zero(d);
+    for_channels(channels, [&](std::int64_t c, auto load, auto store) HWY_ATTR {
+        const V va = load(a + c), vb = load(b + c), vk = load(k + c);
+        for (std::int64_t r = 0; r < rows; ++r) {
+            const std::int64_t i = r * channels + c;
+            V g = load(dy + i);
+            if (y) g = hn::IfThenElseZero(hn::Gt(load(y + i), zero), g);
+            const V v = hn::MulAdd(g, va, hn::MulAdd(load(x + i), vb, vk));
+            if (masked) store(g, masked + i);
+            store(v, dx + i);
+        }
+    });
+}
+
+void max_pool(float* y, std::int32_t* where, const float* x, const PoolGeometry& g) {
+    const D d;
+    const hn::RebindToSigned<D> di;
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    std::int32_t places[PoolGeometry::most_taps];
+    for (std::int64_t p = 0; p < g.out_height; ++p)
+        for (std::int64_t q = 0; q < g.out_width; ++q) {
+            int count = 0;
+            for (std::int64_t r = 0; r < g.kernel_h; ++r) {
+                const std::int64_t h = p * g.stride_h + r * g.dilation_h - g.before_h;
+                if (h < 0 || h >= g.height) continue;
+                for (std::int64_t s = 0; s < g.kernel_w; ++s) {
+                    const std::int64_t w = q * g.stride_w + s * g.dilation_w - g.before_w;
+                    if (w >= 0 && w < g.width) places[count++] = static_cast<std::int32_t>(h * g.width + w);
+                }
+            }
+            for (std::int64_t c = 0; c < g.channels; c += lanes) {
+                const auto mask = hn::FirstN(d, static_cast<std::size_t>(std::min(lanes, g.channels - c)));
+                V best = hn::MaskedLoad(mask, d, x + places[0] * g.channels + c);
+                auto place = hn::Set(di, places[0]);
+                for (int t = 1; t < count; ++t) {
+                    const V v = hn::MaskedLoad(mask, d, x + places[t] * g.channels + c);
+                    // The first maximum wins; a NaN beats every number and the first NaN stays.
+                    const auto better = hn::Or(hn::Gt(v, best), hn::AndNot(hn::Eq(v, v), hn::Eq(best, best)));
+                    best = hn::IfThenElse(better, v, best);
+                    place = hn::IfThenElse(hn::RebindMask(di, better), hn::Set(di, places[t]), place);
+                }
+                hn::BlendedStore(best, mask, d, y + c);
+                hn::BlendedStore(place, hn::RebindMask(di, mask), di, where + c);
+            }
+            y += g.channels, where += g.channels;
+        }
+}
+
+void column_sums(const float* x, std::int64_t rows, std::int64_t channels, float* sums) {
+    const D d;
+    for_channels(channels, [&](std::int64_t c, auto load, auto store) HWY_ATTR {
+        V total = hn::Zero(d);
+        for (std::int64_t begin = 0; begin < rows; begin += block_rows) {
+            V block = hn::Zero(d);
+            for (std::int64_t r = begin; r < std::min(rows, begin + block_rows); ++r) block = hn::Add(block, load(x + r * channels + c));
+            total = hn::Add(total, block);
+        }
+        store(total, sums + c);
+    });
+}
+
+Simd table() {
+    return {hwy::TargetName(HWY_TARGET), sum_parts, add, relu, relu_backward, scale_shift, multiply, norm_sums, norm_apply, norm_backward_sums, norm_backward_apply, max_pool, column_sums};
+}
+
+}  // namespace fovea::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace fovea::cpu {
+
+HWY_EXPORT(table);
+
+const Simd& simd() {
+    static const Simd chosen = HWY_DYNAMIC_DISPATCH(table)();
+    return chosen;
+}
+
+}  // namespace fovea::cpu
+#endif

@@ -1,0 +1,43 @@
+// Our own vector kernels, compiled for every instruction set Highway knows here and chosen once at run time.
+// Activations are seen as rows of `channels` contiguous values (channels last, or [N, C]).
+#pragma once
+
+#include <cstdint>
+
+namespace fovea::cpu {
+
+struct PoolGeometry {
+    static constexpr std::int64_t most_taps = 64;
+    std::int64_t channels, height, width, out_height, out_width, kernel_h, kernel_w, stride_h, stride_w, before_h, before_w, dilation_h, dilation_w;
+};
+
+struct Simd {
+    const char* name;  ///< the instruction set chosen
+    /// out[i] = sum over p < parts of source[p * stride + i], in that order.
+    void (*sum_parts)(float* out, const float* source, std::int64_t stride, int parts, std::int64_t count);
+    void (*add)(float* out, const float* a, const float* b, std::int64_t count);
+    void (*relu)(float* out, const float* x, std::int64_t count);
+    void (*relu_backward)(float* out, const float* dy, const float* y, std::int64_t count);
+    void (*scale_shift)(float* out, const float* x, float scale, float shift, std::int64_t count);
+    void (*multiply)(float* out, const float* a, const float* b, std::int64_t count);
+
+    /// sums[c] += x - pivot, squares[c] += (x - pivot)^2 over the rows, with pivot = the first row (written to pivot).
+    void (*norm_sums)(const float* x, std::int64_t rows, std::int64_t channels, float* pivot, double* sums, double* squares);
+    /// y = x * scale[c] + shift[c] (+ residual) (rectified)
+    void (*norm_apply)(float* y, const float* x, const float* residual, const float* scale, const float* shift, std::int64_t rows, std::int64_t channels, bool relu);
+    /// d = dy where y > 0 (y null: d = dy); sums[c] += d, products[c] += d * (x - mean[c])
+    void (*norm_backward_sums)(const float* x, const float* dy, const float* y, const float* mean, std::int64_t rows, std::int64_t channels, double* sums, double* products);
+    /// dx = a[c] * d + b[c] * x + k[c]; masked (may be null) = d
+    void (*norm_backward_apply)(float* dx, float* masked, const float* x, const float* dy, const float* y, const float* a, const float* b, const float* k, std::int64_t rows,
+                                std::int64_t channels);
+
+    /// Max pooling of one sample, channels last: y and the flat place h * W + w of each maximum.
+    void (*max_pool)(float* y, std::int32_t* where, const float* x, const PoolGeometry& geometry);
+    /// sums[c] += x over the rows
+    void (*column_sums)(const float* x, std::int64_t rows, std::int64_t channels, float* sums);
+};
+
+/// The kernels for this machine.
+[[nodiscard]] const Simd& simd();
+
+}  // namespace fovea::cpu
