@@ -48,7 +48,7 @@ Kernel sum_of_everything(const Node& node, const PlanContext& context, float fac
 }
 
 /// x as rows of channels: sums per sample or over all of them.
-Kernel sum_of_maps(const Shape& x, const PlanContext& context, float factor) {
+Kernel sum_of_maps(const Shape& x, float factor) {
     const std::int64_t channels = x[1], pixels = x[2] * x[3];
     Kernel kernel;
     kernel.name = std::string("simd:") + simd().name;
@@ -90,7 +90,7 @@ std::optional<Kernel> plan_sum(const Node& node, const PlanContext& context) {
     const float factor = node.op->name == "mean" ? static_cast<float>(static_cast<double>(node.outputs[0].shape.elements()) / static_cast<double>(x.elements())) : 1.0f;
     if (node.outputs[0].shape.elements() == 1) return sum_of_everything(node, context, factor);
     const bool has_batch = x[0] == context.rows;
-    if (x.rank() == 4 && has_batch && reduced == std::vector{false, false, true, true}) return sum_of_maps(x, context, factor);
+    if (x.rank() == 4 && has_batch && reduced == std::vector{false, false, true, true}) return sum_of_maps(x, factor);
     if (x.rank() == 4 && has_batch && reduced == std::vector{true, false, true, true}) return sum_per_channel(x, context, factor);
     if (x.rank() == 2 && has_batch && reduced == std::vector{true, false}) return sum_per_channel(x, context, factor);
     return {};
