@@ -83,7 +83,7 @@ struct MemoryImages {
 /// What open_dataset knows: name and one line for a help text.
 [[nodiscard]] const std::vector<std::pair<std::string, std::string>>& dataset_names();
 
-/// IDX files {train,t10k}-{images-idx3,labels-idx1}-ubyte, plain or .gz. Neither has a val split.
+/// IDX files {train,t10k}-{images-idx3,labels-idx1}-ubyte, plain or .gz. There is no val split, here and for CIFAR: ArgumentError.
 [[nodiscard]] DatasetPtr mnist(const std::filesystem::path& directory, Split split);
 [[nodiscard]] DatasetPtr fashion_mnist(const std::filesystem::path& directory, Split split);
 /// Where Debian's package dataset-fashion-mnist puts it.

@@ -62,6 +62,7 @@ DatasetPtr from_jpegs(std::string name, const std::filesystem::path& path) {
 DatasetPtr open_cifar(std::string_view title, const std::filesystem::path& directory, Split split, const CifarLayout& layout) {
     const BinaryFiles files = binary_files(layout, split);
     const auto name = full_name(title, directory, split);
+    require<ArgumentError>(split != Split::val, "data set '{}' has no val split; take a part of train with subset()", name);
     const auto& classes = layout.classes == 100 ? cifar100_classes() : cifar10_classes();
     for (const auto& place : {directory, directory / files.folder})
         if (std::filesystem::exists(place / files.names[0])) return memory_dataset(name, classes, from_directory(place, files, layout));

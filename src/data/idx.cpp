@@ -24,6 +24,7 @@ std::filesystem::path find_idx(const std::filesystem::path& directory, std::stri
 }
 
 DatasetPtr open_idx(std::string name, const std::filesystem::path& directory, Split split, std::vector<std::string> classes) {
+    require<ArgumentError>(split != Split::val, "data set '{}' has no val split; take a part of train with subset()", name);
     const std::string_view prefix = split == Split::train ? "train" : "t10k";
     const auto image_path = find_idx(directory, fmt::format("{}-images-idx3-ubyte", prefix));
     const auto label_path = find_idx(directory, fmt::format("{}-labels-idx1-ubyte", prefix));

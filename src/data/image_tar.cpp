@@ -11,6 +11,8 @@ namespace fovea {
 
 namespace {
 
+constexpr std::size_t max_total_bytes = std::size_t{1} << 32;
+
 struct Entry {
     std::int32_t label;
     TarMember member;
@@ -31,11 +33,14 @@ bool is_image_name(std::string_view name) { return name.ends_with(".jpg") || nam
 
 MemoryImages parse_image_tar(std::span<const std::byte> packed, std::string_view name, const std::vector<std::string>& classes, int side, std::vector<std::string>& damaged) {
     std::vector<Entry> entries;
+    std::size_t total = 0;  // packed pictures wait in memory until all members are known
     read_tar(
         packed, name, is_image_name,
         [&](TarMember member) {
             const auto found = std::ranges::find(classes, class_folder(member.name));
             require<FormatError>(found != classes.end(), "read '{}': member '{}' lies in none of the class folders {} .. {}", name, member.name, classes.front(), classes.back());
+            total += member.bytes.size();
+            require<FormatError>(total <= max_total_bytes, "read '{}': more than {} bytes of pictures, at member '{}'", name, max_total_bytes, member.name);
             entries.push_back({static_cast<std::int32_t>(found - classes.begin()), std::move(member), {}});
         },
         1 << 24);

@@ -35,6 +35,7 @@ TEST(Sha256, EqualsThePublishedExample) { EXPECT_EQ(sha256("abc"), "ba7816bf8f01
 TEST(OpenDataset, NamesTheNearestAndAsksForADirectory) {
     EXPECT_EQ(message_of<ArgumentError>([] { (void)open_dataset("cifar:x", Split::train); }), "no data set 'cifar'; nearest: cifar10, cifar100, mnist");
     EXPECT_EQ(message_of<ArgumentError>([] { (void)open_dataset("mnist", Split::train); }), "data set 'mnist' needs its directory: mnist:DIR");
+    EXPECT_EQ(message_of<ArgumentError>([] { (void)cifar10("x", Split::val); }), "data set 'cifar10:x (val)' has no val split; take a part of train with subset()");
     EXPECT_EQ(message_of([] { (void)open_dataset("folder:no/such", Split::train); }), "open 'no/such': no such file or directory");
 }
 
