@@ -355,6 +355,49 @@ struct ConvTranspose2dSpec {
 Value conv_transpose2d(const Value& x, const ConvTranspose2dSpec& spec, std::string_view name = {});
 Value conv_transpose2d(const Value& x, const Value& weight, const Value& bias, const ConvTranspose2dGeometry& spec, std::string_view name = {});
 
+struct Conv1dSpec {
+    std::int64_t out, kernel;
+    std::int64_t stride = 1, pad = 0, dilation = 1, groups = 1;
+    bool bias = true;
+    std::optional<Init> init{};
+    std::optional<Init> bias_init{};
+};
+/// x [N, C, W], weight [K, C / groups, S] -> [N, K, Q].
+Value conv1d(const Value& x, const Conv1dSpec& spec, std::string_view name = {});
+
+struct UnfoldSpec {
+    Size2 kernel;
+    Size2 stride = 1;
+    Pad4 pad = 0;
+    Size2 dilation = 1;
+};
+/// Every window of x [N, C, H, W] as a column: [N, C R S, P Q].
+Value unfold(const Value& x, const UnfoldSpec& spec, std::string_view name = {});
+
+struct LocallyConnected2dSpec {
+    std::int64_t out;
+    Size2 kernel;
+    Size2 stride = 1;
+    Pad4 pad = 0;
+    bool bias = true;
+    std::optional<Init> init{};  ///< uniform in +-1 / sqrt(C R S), as a convolution's
+    std::optional<Init> bias_init{};
+};
+/// A convolution whose weights are not shared: each output pixel has a kernel of its own.
+///   weight [P, Q, K, C, R, S]    parameter "<name>.weight"
+///   bias   [K, P, Q]             parameter "<name>.bias"
+Value locally_connected2d(const Value& x, const LocallyConnected2dSpec& spec, std::string_view name = {});
+Value locally_connected2d(const Value& x, const Value& weight, const Value& bias, const UnfoldSpec& spec, std::string_view name = {});
+struct LocallyConnected1dSpec {
+    std::int64_t out, kernel;
+    std::int64_t stride = 1, pad = 0;
+    bool bias = true;
+    std::optional<Init> init{};
+    std::optional<Init> bias_init{};
+};
+/// x [N, C, W], weight [1, Q, K, C, 1, S] -> [N, K, Q].
+Value locally_connected1d(const Value& x, const LocallyConnected1dSpec& spec, std::string_view name = {});
+
 // ---- linear -----------------------------------------------------------------------------------------------------------------
 
 struct LinearSpec {
@@ -404,6 +447,14 @@ Value adaptive_max_pool(const Value& x, const Size2& size, std::string_view name
 /// [N, C, H, W] -> [N, C, 1, 1]
 Value global_avg_pool(const Value& x, std::string_view name = {});
 Value global_max_pool(const Value& x, std::string_view name = {});
+struct LpPoolSpec {
+    double p;
+    Size2 kernel;
+    Size2 stride = 0;  ///< 0: the kernel's size
+    bool ceil = false;
+};
+/// (sum |x|^p)^(1 / p) over each window.
+Value lp_pool(const Value& x, const LpPoolSpec& spec, std::string_view name = {});
 /// LeNet-5's subsampling: sum over each window, times a coefficient, plus a bias; both trained, one pair per map.
 /// Parameters "<name>.weight" [C] (1 / window at the start) and "<name>.bias" [C]. LeCun et al. 1998, sec. II.B.
 Value subsample(const Value& x, const Size2& kernel = 2, std::string_view name = {});
@@ -433,6 +484,50 @@ struct CropSpec {
 Value crop(const Value& x, const CropSpec& spec, std::string_view name = {});
 /// The elements in reverse order along the axes.
 Value flip(const Value& x, const std::vector<std::int64_t>& axes, std::string_view name = {});
+
+enum class Interpolation { nearest, bilinear };
+struct InterpolateSpec {
+    std::optional<Size2> size{};  ///< either this
+    double scale = 0;             ///< or this: the result has floor(scale H) rows
+    Interpolation mode = Interpolation::nearest;
+    bool align_corners = false;   ///< bilinear: the corner pixels' centres meet, instead of the corners' edges
+};
+/// Resamples [N, C, H, W], without a filter when it shrinks, as torch.nn.functional.interpolate.
+Value interpolate(const Value& x, const InterpolateSpec& spec, std::string_view name = {});
+/// The same to the height and width of `like`, which may not be known yet.
+Value interpolate_to(const Value& x, const Value& like, Interpolation mode = Interpolation::nearest, bool align_corners = false, std::string_view name = {});
+/// Unpooling: each value repeated factor x factor times.
+Value unpool_nearest(const Value& x, const Size2& factor, std::string_view name = {});
+/// Unpooling: each value in the top left cell of factor x factor zeros.
+Value unpool_bed_of_nails(const Value& x, const Size2& factor, std::string_view name = {});
+/// Unpooling: each value where its maximum was found (max_pool's sibling(1)), zeros elsewhere; sized like the pool's input or given.
+Value max_unpool(const Value& x, const Value& indices, const Value& like, std::string_view name = {});
+Value max_unpool(const Value& x, const Value& indices, const Size2& size, std::string_view name = {});
+/// [N, C f f, H, W] -> [N, C, H f, W f]: channel c f f + dy f + dx becomes pixel (dy, dx) of each cell. Shi et al. 2016.
+Value pixel_shuffle(const Value& x, std::int64_t factor, std::string_view name = {});
+/// The inverse of pixel_shuffle.
+Value pixel_unshuffle(const Value& x, std::int64_t factor, std::string_view name = {});
+/// Channels of `groups` groups interleaved. Zhang et al. 2018, arXiv:1707.01083.
+Value channel_shuffle(const Value& x, std::int64_t groups, std::string_view name = {});
+
+// ---- regions ----------------------------------------------------------------------------------------------------------------
+
+/// Regions are rows [batch index, x0, y0, x1, y1] in pixels of the image; `scale` takes them to pixels of x.
+struct RoiPoolSpec {
+    Size2 size;
+    double scale = 1;
+};
+/// Maximum over each of size.h x size.w bins of a region rounded to whole pixels: [B, C, size.h, size.w]; an empty bin gives 0.
+/// Girshick 2015, arXiv:1504.08083, sec. 2.1. sibling(1): places as max_pool's.
+Value roi_pool(const Value& x, const Value& regions, const RoiPoolSpec& spec, std::string_view name = {});
+struct RoiAlignSpec {
+    Size2 size;
+    double scale = 1;
+    std::int64_t sampling = 0;  ///< samples per bin and axis; 0: ceil(region / bins)
+    bool aligned = false;       ///< pixel centres at .5 and no least size of 1, as later implementations do
+};
+/// Mean of bilinear samples in each bin, nothing rounded. He et al. 2017, arXiv:1703.06870, sec. 3. No gradient for the regions.
+Value roi_align(const Value& x, const Value& regions, const RoiAlignSpec& spec, std::string_view name = {});
 
 // ---- reshaping --------------------------------------------------------------------------------------------------------------
 

@@ -65,6 +65,15 @@ Value avg_pool(const Value& x, const AvgPoolSpec& spec, std::string_view name) {
     return x.graph().add("avg_pool2d", {x}, std::move(attrs), name);
 }
 
+Value lp_pool(const Value& x, const LpPoolSpec& spec, std::string_view name) {
+    require<ArgumentError>(spec.p >= 1, "lp_pool '{}': p must be at least 1, got {}", x.graph().path_of(name), spec.p);
+    const double area = static_cast<double>(spec.kernel.h * spec.kernel.w);
+    const Value powers = spec.p == 2 ? x * x : pow(abs(x), spec.p);
+    const Value total = scale_shift(avg_pool(powers, {.kernel = spec.kernel, .stride = spec.stride, .ceil = spec.ceil}), area, 0);
+    const std::string_view path = name.empty() ? "lp_pool" : name;
+    return spec.p == 2 ? sqrt(total, path) : pow(total, 1 / spec.p, path);
+}
+
 void register_avg_pool2d(OpRegistry& ops) {
     const auto cost = [](const OpInputs& in) {
         const auto kernel = in.attrs().integers("kernel");

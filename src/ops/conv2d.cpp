@@ -265,6 +265,23 @@ Value conv2d(const Value& x, const Conv2dSpec& spec, std::string_view name) {
                   {.stride = spec.stride, .pad = spec.pad, .pad_mode = spec.pad_mode, .dilation = spec.dilation, .groups = spec.groups, .flip = spec.flip, .strict = spec.strict}, path);
 }
 
+Value conv1d(const Value& x, const Conv1dSpec& spec, std::string_view name) {
+    Graph& graph = x.graph();
+    const std::string path = layer_name(graph, name, "conv1d");
+    require<ShapeError>(x.shape().rank() == 3 && x.shape()[1] != dynamic, "conv1d '{}': input must be [N, C, W], got {}", graph.path_of(path), x.shape());
+    const std::int64_t channels = x.shape()[1];
+    require<ArgumentError>(spec.out >= 1 && spec.groups >= 1 && spec.kernel >= 1, "conv1d '{}': out {}, groups {} and kernel {} must be at least 1", graph.path_of(path), spec.out,
+                           spec.groups, spec.kernel);
+    require<ShapeError>(channels % spec.groups == 0 && spec.out % spec.groups == 0, "conv1d '{}': {} input and {} output channels do not divide into {} groups; input {}",
+                        graph.path_of(path), channels, spec.out, spec.groups, x.shape());
+    const Shape shape{spec.out, channels / spec.groups, spec.kernel};
+    const Value weight = graph.parameter(path + ".weight", shape, spec.init.value_or(default_weight_init()));
+    const Value bias = spec.bias ? graph.parameter(path + ".bias", {spec.out}, spec.bias_init.value_or(default_bias_init(shape.elements(1, 3)))) : Value{};
+    const Value y = conv2d(unsqueeze(x, 2), unsqueeze(weight, 2), bias,
+                           {.stride = {1, spec.stride}, .pad = {0, spec.pad}, .dilation = {1, spec.dilation}, .groups = spec.groups}, path);
+    return squeeze(y, 2);
+}
+
 Value conv_transpose2d(const Value& x, const Value& weight, const Value& bias, const ConvTranspose2dGeometry& spec, std::string_view name) {
     return x.graph().add("conv2d_backward_input", {x, weight, Value{}, bias},
                          {{"stride", integers_of(spec.stride)},

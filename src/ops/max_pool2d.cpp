@@ -61,6 +61,11 @@ void check_planes(const OpInputs& in, const Shape& indices, const Shape& planes)
 
 Types max_pool_backward_shape(const OpInputs& in) {
     in.check(in.shape(0) == in.shape(1) && in.dtype(1) == DType::i32, "values {} and indices {} {} differ", in.shape(0), in.dtype(1), in.shape(1));
+    if (!in.has(2)) {
+        const auto size = in.attrs().integers("size");
+        in.check<ArgumentError>(size.size() == 2 && size[0] >= 1 && size[1] >= 1 && in.shape(0).rank() >= 2, "size must be two numbers of at least 1, got [{}]", fmt::join(size, ", "));
+        return Shape{in.shape(0)[0], in.shape(0)[1], size[0], size[1]};
+    }
     check_planes(in, in.shape(1), in.shape(2));
     return in.shape(2);
 }
@@ -84,6 +89,13 @@ Value max_pool(const Value& x, const MaxPoolSpec& spec, std::string_view name) {
     return x.graph().add("max_pool2d", {x}, std::move(attrs), name);
 }
 
+Value max_unpool(const Value& x, const Value& indices, const Value& like, std::string_view name) {
+    return x.graph().add("max_pool2d_backward", {x, indices, like}, {}, name.empty() ? "max_unpool" : name);
+}
+Value max_unpool(const Value& x, const Value& indices, const Size2& size, std::string_view name) {
+    return x.graph().add("max_pool2d_backward", {x, indices}, {{"size", integers_of(size)}}, name.empty() ? "max_unpool" : name);
+}
+
 void register_max_pool2d(OpRegistry& ops) {
     ops.add({.name = "max_pool2d",
              .shape = max_pool_shape,
@@ -94,7 +106,7 @@ void register_max_pool2d(OpRegistry& ops) {
                      return Cost{0, max_pool_shape(in).front().shape.elements() * kernel[0] * kernel[1]};
                  },
              .reference = [](const OpRun& run) { run.with_real([&](auto tag) { max_pool_loops<decltype(tag)>(run); }); }});
-    // dy, indices, like x -> dx: each dy is added at the place its maximum came from.
+    // dy, indices, like x (or the attribute size [2]) -> dx: each dy is added at the place its maximum came from.
     ops.add({.name = "max_pool2d_backward",
              .shape = max_pool_backward_shape,
              .gradient = [](const Grad& g) -> Values { return g.graph().add("gather_plane", {g.dy(), g.x(1)}); },
