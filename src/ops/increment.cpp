@@ -17,7 +17,8 @@ void register_increment(OpRegistry& ops) {
              .reference =
                  [](const OpRun& run) {
                      for (std::int64_t i = 0; i < run.out_shape().elements(); ++i) run.out<std::int64_t>()[i] = run.in<std::int64_t>(0)[i] + 1;
-                 }});
+                 },
+             .is_elementwise = true});
 }
 
 }  // namespace fovea

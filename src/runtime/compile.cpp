@@ -9,10 +9,15 @@ namespace fovea {
 
 namespace {
 
-/// Rows a batch is cut into: a function of the shapes alone, so that no result depends on the number of threads.
-std::vector<std::int64_t> cut_rows(std::int64_t rows) {
-    constexpr std::int64_t most_parts = 8;
-    const std::int64_t parts = std::clamp<std::int64_t>(rows, 1, most_parts);
+/// Rows a batch is cut into: a function of the shapes alone, so that no result depends on the number of threads. At least eight parts
+/// where there are rows for them; more when a part of the largest activation would not stay in a core's second-level cache.
+std::vector<std::int64_t> cut_rows(const Graph& graph, std::int64_t rows) {
+    constexpr std::int64_t least_parts = 8, most_parts = 32, part_bytes = 512 << 10;
+    std::int64_t largest = 0;
+    for (const Node& node : graph.nodes())
+        for (const Type& type : node.outputs)
+            if (type.shape.rank() == 4 && type.shape[0] == rows) largest = std::max(largest, type.shape.elements() * 4);
+    const std::int64_t parts = std::min(rows, std::clamp(largest / part_bytes, least_parts, most_parts));
     std::vector<std::int64_t> bounds;
     for (std::int64_t p = 0; p <= parts; ++p) bounds.push_back(rows * p / parts);
     return bounds;
@@ -31,7 +36,7 @@ public:
     Planner(Executable::Impl& program) : p_(program) {
         p_.context.real = p_.real;
         p_.context.rows = batch_rows(p_.graph);
-        p_.context.row_bounds = cut_rows(p_.context.rows);
+        p_.context.row_bounds = cut_rows(p_.graph, p_.context.rows);
         p_.context.is_training = !p_.graph.updates().empty();
         p_.context.layout = [this](const Value& value) { return buffer_of(value).layout; };
         p_.context.is_undecided = [this](const Value& value) { return undecided_.contains(id_of(value)); };

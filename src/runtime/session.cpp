@@ -1,9 +1,12 @@
 // Session: binds an executable to memory and runs its stages on the threads of one parallel region.
 #include <omp.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstring>
 #include <exception>
+#include <optional>
+#include <thread>
 
 #include "runtime/executable.h"
 #include "runtime/state.h"
@@ -14,6 +17,27 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 double ms_since(Clock::time_point start) { return std::chrono::duration<double, std::milli>(Clock::now() - start).count(); }
+
+/// Waits for all threads of a region. Spins for some microseconds, then yields: a thread that shares its core with another program must
+/// not burn the time the others need to arrive.
+class Barrier {
+public:
+    explicit Barrier(int count) : count_(count) {}
+    void wait() {
+        const int round = round_.load(std::memory_order_relaxed);
+        if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == count_) {
+            arrived_.store(0, std::memory_order_relaxed);
+            round_.store(round + 1, std::memory_order_release);
+            return;
+        }
+        for (int spins = 0; round_.load(std::memory_order_acquire) == round; ++spins)
+            if (spins > 4000) std::this_thread::yield();
+    }
+
+private:
+    const int count_;
+    std::atomic<int> arrived_{0}, round_{0};
+};
 
 }  // namespace
 
@@ -118,9 +142,12 @@ struct Session::Impl {
             return;
         }
         std::exception_ptr error;
+        std::optional<Barrier> barrier;
 #pragma omp parallel num_threads(wanted)
         {
             const int thread = omp_get_thread_num(), count = omp_get_num_threads();
+#pragma omp single
+            barrier.emplace(count);
             for (std::size_t s = begin; s < end; ++s) {
                 try {
                     run_share(program.stages[s], thread, count, options);
@@ -128,7 +155,7 @@ struct Session::Impl {
 #pragma omp critical
                     error = std::current_exception();
                 }
-#pragma omp barrier
+                barrier->wait();
             }
         }
         if (error) std::rethrow_exception(error);
