@@ -21,6 +21,24 @@ TEST(Conv2d, EqualsAHandComputedExample) {
     EXPECT_EQ(values_of(evaluate(strided, {x, w, b})), (std::vector<double>{14, 10 + 3 * 2 + 4 * 3, 10 + 2 * 4 + 4 * 7, 87}));
 }
 
+TEST(Conv2d, EqualsAHandComputedVolumeWithTwoFiltersAndStride) {
+    // 5x5x3 padded to 7x7x3, two 3x3x3 filters, biases 1 and 0, stride 2, as in the usual lecture demo. Channel 0 is the row, 1 the column, 2 is one.
+    // Filter 0: centre of channel 0, minus the right neighbour of channel 1, plus all of channel 2 (4, 6 or 9 taps inside), plus 1.
+    // Filter 1: twice the upper left neighbour of channel 0, plus the lower neighbour of channel 1.
+    Tensor x({1, 3, 5, 5}, DType::f64), w({2, 3, 3, 3}, DType::f64);
+    for (int i = 0; i < 25; ++i) x.set(i, i / 5), x.set(25 + i, i % 5), x.set(50 + i, 1);
+    w.set(4, 1), w.set(9 + 5, -1), w.set(27, 2), w.set(27 + 9 + 7, 1);
+    for (int i = 0; i < 9; ++i) w.set(18 + i, 1);
+    const auto conv = [](Graph&, const auto& v) { return conv2d(v[0], v[1], v[2], {.stride = 2, .pad = 1}); };
+    const std::vector<double> expected{4, 4, 5, 8, 9, 9, 8, 8, 9, 0, 2, 4, 0, 4, 6, 0, 6, 6};
+    EXPECT_EQ(values_of(evaluate(conv, {x, w, Tensor::of<double>({1, 0}, {2})})), expected);
+}
+
+TEST(Conv2d, OneByOneWithWeightTwoDoublesEveryEntry) {
+    const Tensor x = filled({1, 1, 6, 6}, "x"), y = evaluate([](Graph&, const auto& v) { return conv2d(v[0], v[1], Value{}, {}); }, {x, Tensor::of<double>({2}, {1, 1, 1, 1})});
+    for (std::int64_t i = 0; i < 36; ++i) EXPECT_EQ(y.at(i), 2 * x.at(i));
+}
+
 TEST(Conv2d, SizesFollowTheFormula) {
     // (W - F + 2P) / S + 1: 7 with F 3 gives 5 at stride 1 and 3 at stride 2; 32 -> 28 -> 24 by 5x5; 227 -> 55 by 11x11 / 4.
     Graph graph;
