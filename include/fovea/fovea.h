@@ -11,3 +11,5 @@
 #include "fovea/ops.h"
 #include "fovea/passes.h"
 #include "fovea/runtime.h"
+#include "fovea/tasks.h"
+#include "fovea/train.h"

@@ -1,0 +1,387 @@
+// Training: optimisers, learning-rate schedules, metrics, checkpoints, the Trainer and the whole fit().
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "fovea/core.h"
+#include "fovea/data.h"
+#include "fovea/graph.h"
+#include "fovea/image.h"
+#include "fovea/runtime.h"
+
+namespace fovea {
+
+// ---- optimisers -----------------------------------------------------------------------------
+// g is the gradient after coupled decay (g + weight_decay * p); p the parameter; defaults are PyTorch's.
+
+/// Where the learning rate stands in the momentum buffer v. The three agree only while the learning rate stays the same;
+/// He et al. warn of it: github.com/KaimingHe/deep-residual-networks, "Notes".
+enum class MomentumForm : std::uint8_t {
+    torch,  ///< v = momentum v + (1 - dampening) g,   p -= lr v      (the first v is g)
+    caffe,  ///< v = momentum v + lr g,                p -= v
+    ema,    ///< v = momentum v + (1 - momentum) g,    p -= lr v
+};
+[[nodiscard]] std::string_view name_of(MomentumForm form);
+
+struct Sgd {
+    double lr;
+    double momentum = 0;
+    double dampening = 0;
+    bool nesterov = false;
+    double weight_decay = 0;
+    bool decoupled = false;  ///< p *= 1 - lr * weight_decay, the gradient stays as it is
+    MomentumForm form = MomentumForm::torch;
+    friend bool operator==(const Sgd&, const Sgd&) = default;
+};
+/// Kingma and Ba 2015, arXiv:1412.6980; decay is added to the gradient.
+struct Adam {
+    double lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
+    friend bool operator==(const Adam&, const Adam&) = default;
+};
+/// Loshchilov and Hutter 2019, arXiv:1711.05101: Adam with decoupled decay.
+struct AdamW {
+    double lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 1e-2;
+    friend bool operator==(const AdamW&, const AdamW&) = default;
+};
+struct RMSprop {
+    double lr = 1e-2, alpha = 0.99, eps = 1e-8, weight_decay = 0, momentum = 0;
+    bool centered = false;
+    friend bool operator==(const RMSprop&, const RMSprop&) = default;
+};
+struct Adagrad {
+    double lr = 1e-2, lr_decay = 0, eps = 1e-10, weight_decay = 0, initial_accumulator = 0;
+    friend bool operator==(const Adagrad&, const Adagrad&) = default;
+};
+struct Adadelta {
+    double lr = 1.0, rho = 0.9, eps = 1e-6, weight_decay = 0;
+    friend bool operator==(const Adadelta&, const Adadelta&) = default;
+};
+using Optimizer = std::variant<Sgd, Adam, AdamW, RMSprop, Adagrad, Adadelta>;
+
+/// "sgd", "adam", "adamw", "rmsprop", "adagrad", "adadelta".
+[[nodiscard]] std::string_view name_of(const Optimizer& optimizer);
+[[nodiscard]] double learning_rate_of(const Optimizer& optimizer);
+/// Momentum of Sgd (where it has one), beta1 of Adam and AdamW: what a one-cycle schedule moves; nothing for the others.
+[[nodiscard]] std::optional<double> momentum_of(const Optimizer& optimizer);
+/// By name, with options by field name (flags are 0 or 1; form is 0, 1, 2 in the order of MomentumForm). Throws ArgumentError naming the
+/// nearest for an unknown name or option, and for a value outside its domain.
+[[nodiscard]] Optimizer make_optimizer(std::string_view name, const std::map<std::string, double>& options = {});
+
+/// What one training step does around the optimiser.
+struct StepSpec {
+    double clip_norm = 0;               ///< gradients scaled so that their joint L2 norm is at most this (PyTorch's clip_grad_norm_); 0: off
+    double clip_value = 0;              ///< each gradient element kept within plus or minus this; 0: off
+    bool decay_norms_and_biases = true; ///< false: parameters of rank 0 and 1 (biases, norm scales and shifts) are not decayed
+    std::vector<std::string> no_decay{};///< glob patterns of further parameters that are not decayed: "conv1.*"
+    std::vector<std::string> frozen{};  ///< glob patterns of parameters that are not trained
+    bool log_gradient_norm = false;     ///< adds the output "gradient_norm" (there anyway when clip_norm is on)
+    bool momentum_input = false;        ///< momentum (beta1) is read from the input "momentum", so that a schedule can move it
+};
+
+/// '*' stands for any run of characters, '?' for one.
+[[nodiscard]] bool matches_glob(std::string_view pattern, std::string_view name);
+
+/// Appends gradients, clipping and updates for every trainable parameter `loss` depends on: with them the graph is a whole training
+/// step. Declares the inputs "lr" and, where the optimiser counts, "t" (the number of this update, from 1), of rank 0; and the state
+/// "optimizer.<slot>.<parameter>" (not trainable). Throws ArgumentError when a pattern matches nothing or nothing is trained.
+void append_optimizer(Graph& graph, const Value& loss, const Optimizer& optimizer, const StepSpec& spec = {});
+inline constexpr std::string_view optimizer_prefix = "optimizer.";
+
+// ---- schedules ------------------------------------------------------------------------------
+// Factors of the optimiser's learning rate. Times are in epochs; `per_step` follows fractions of an epoch, else the epoch's number counts.
+
+struct Constant {};
+struct StepDecay {
+    double every;         ///< epochs
+    double factor = 0.1;
+};
+struct MultiStep {
+    std::vector<double> milestones;  ///< epochs
+    double factor = 0.1;
+};
+struct Exponential {
+    double factor;  ///< per epoch
+    bool per_step = false;
+};
+/// Loshchilov and Hutter 2017, arXiv:1608.03983: min + (lr - min) (1 + cos(pi t / period)) / 2, with warm restarts when restart_factor > 0.
+struct Cosine {
+    double period = 0;          ///< epochs; 0: the whole run
+    double min_lr = 0;
+    double restart_factor = 0;  ///< each period is this many times the one before (1: equal periods); 0: no restarts
+    bool per_step = true;
+};
+/// Smith and Topin 2018, arXiv:1708.07120, as PyTorch's OneCycleLR (cosine or linear, two phases); the optimiser's lr is the peak.
+struct OneCycle {
+    double pct_start = 0.3;
+    double div_factor = 25;
+    double final_div_factor = 1e4;
+    bool is_linear = false;
+    bool cycle_momentum = true;
+    double base_momentum = 0.85, max_momentum = 0.95;
+};
+/// lr (1 - t / period)^power + the part that leaves end_lr at the end.
+struct Polynomial {
+    double power = 1;
+    double period = 0;  ///< epochs; 0: the whole run
+    double end_lr = 0;
+    bool per_step = true;
+};
+/// PyTorch's ReduceLROnPlateau, computed anew from the metric history.
+struct ReduceOnPlateau {
+    double factor = 0.1;
+    int patience = 10;
+    double threshold = 1e-4;
+    bool is_relative = true;  ///< the threshold is a fraction of the best
+    int cooldown = 0;
+    double min_lr = 0;
+    bool bigger_is_better = false;  ///< fit() sets it from its metric
+};
+
+struct Schedule {
+    std::variant<Constant, StepDecay, MultiStep, Exponential, Cosine, OneCycle, Polynomial, ReduceOnPlateau> kind{};
+    double warm_up = 0;          ///< epochs over which the schedule's value is scaled up linearly, step by step; 0: off
+    double warm_up_start = 0.1;  ///< step k of n is scaled by start + (1 - start) k / n (PyTorch's LinearLR, chained)
+};
+
+/// When an update happens: what every schedule is a function of.
+struct ScheduleTime {
+    std::int64_t epoch = 0;            ///< from 0
+    std::int64_t step = 0;             ///< within the epoch, from 0
+    std::int64_t steps_per_epoch = 1;
+    std::int64_t epochs = 1;           ///< of the whole run
+    std::span<const double> history{}; ///< the metric after each finished epoch
+};
+struct ScheduleValue {
+    double lr = 0;
+    std::optional<double> momentum{};  ///< empty: the optimiser's own
+};
+[[nodiscard]] ScheduleValue schedule_at(const Schedule& schedule, double lr, const ScheduleTime& time);
+/// "constant", "step", "multistep", "exponential", "cosine", "one-cycle", "polynomial", "plateau".
+[[nodiscard]] std::string_view name_of(const Schedule& schedule);
+/// By name, with options by field name ("warm_up" and "warm_up_start" for all; multistep takes "milestone1", "milestone2", ...).
+[[nodiscard]] Schedule make_schedule(std::string_view name, const std::map<std::string, double>& options = {});
+/// Whether the value at one moment depends on how long the whole run is.
+[[nodiscard]] bool depends_on_length(const Schedule& schedule);
+
+/// Goyal et al. 2017, arXiv:1706.02677: the learning rate grows with the batch.
+[[nodiscard]] constexpr double scaled_learning_rate(double lr, std::int64_t batch, std::int64_t reference_batch = 256) {
+    return lr * static_cast<double>(batch) / static_cast<double>(reference_batch);
+}
+
+// ---- metrics --------------------------------------------------------------------------------
+
+/// Place of `label` among the scores, from 0. Among equal scores the lower index comes first, as in argmax; a NaN score of the
+/// label comes last.
+[[nodiscard]] std::int64_t rank_of(std::span<const float> scores, std::int64_t label);
+/// The k highest scores, best first; among equals the lower index first; NaN last.
+[[nodiscard]] std::vector<std::int64_t> top_k(std::span<const float> scores, std::int64_t k);
+
+/// Row: label, column: prediction.
+class ConfusionMatrix {
+public:
+    explicit ConfusionMatrix(std::int64_t classes = 0);
+    void add(std::int64_t label, std::int64_t predicted);
+    [[nodiscard]] std::int64_t classes() const { return classes_; }
+    [[nodiscard]] std::int64_t at(std::int64_t label, std::int64_t predicted) const { return counts_[static_cast<std::size_t>(label * classes_ + predicted)]; }
+    [[nodiscard]] std::int64_t total() const;
+    /// Of each class's pictures, the part recognised; of each class's predictions, the part that is right. 0 where there are none.
+    [[nodiscard]] std::vector<double> recall() const;
+    [[nodiscard]] std::vector<double> precision() const;
+
+private:
+    std::int64_t classes_;
+    std::vector<std::int64_t> counts_;
+};
+
+struct Evaluation {
+    std::int64_t images = 0;
+    std::int64_t skipped = 0;  ///< damaged pictures, left out
+    std::int64_t k = 5;
+    double loss = 0;           ///< mean over the pictures
+    double top1 = 0, topk = 0; ///< 0..1
+    ConfusionMatrix confusion{};
+    double seconds = 0;
+};
+
+/// loss = f(logits, labels): cross_entropy unless told otherwise.
+using LossFunction = std::function<Value(const Value& logits, const Value& labels)>;
+
+struct EvaluateSpec {
+    std::int64_t batch = 256;
+    std::int64_t k = 5;
+    Preprocess preprocess{};
+    int loader_threads = 1;
+    LossFunction loss{};
+    bool lowest_wins = false;              ///< the network gives distances: the smallest is its answer
+    CompileOptions compile{};              ///< compiled for inference whatever this says
+    const std::atomic<bool>* stop = nullptr;
+};
+/// Runs a network with the input "image" and the output that scores_of() finds over a data set, compiled for inference.
+[[nodiscard]] Evaluation evaluate(const Graph& network, const Parameters& parameters, DatasetPtr dataset, const EvaluateSpec& spec = {});
+
+// ---- checkpoints ----------------------------------------------------------------------------
+
+/// Everything a run needs to go on, or a user to predict. On disk: safetensors; `facts` is JSON text under the metadata key "fovea".
+struct Checkpoint {
+    Parameters parameters;  ///< of the network: state_dict names
+    Parameters optimizer;   ///< "optimizer.<slot>.<parameter>"
+    std::string facts;      ///< a JSON object
+};
+/// Written beside `path`, synced and renamed: a reader sees the old file or the new one, whole.
+void save_checkpoint(const Checkpoint& checkpoint, const std::filesystem::path& path);
+[[nodiscard]] Checkpoint load_checkpoint(const std::filesystem::path& path);
+
+/// What a checkpoint says about the network in it; empty or default where a plain weights file says nothing.
+struct CheckpointFacts {
+    std::string model;
+    std::string model_options;  ///< JSON object
+    std::vector<std::string> classes;
+    std::optional<Preprocess> preprocess;
+    std::int64_t epoch = 0, step = 0;
+    double best_metric = 0;
+    std::string dataset;
+};
+[[nodiscard]] CheckpointFacts facts_of(const Checkpoint& checkpoint);
+
+// ---- Trainer --------------------------------------------------------------------------------
+
+/// What one step gave: "loss" and every other scalar output of the graph ("gradient_norm", loss parts), by name.
+struct StepResult {
+    double loss = 0;
+    std::map<std::string, double> scalars;
+    std::map<std::string, Tensor> tensors;  ///< outputs of higher rank, e.g. "logits"
+};
+
+struct TrainerSpec {
+    StepSpec step{};
+    std::uint64_t seed = 0;         ///< of the initial parameters and of dropout
+    CompileOptions compile{};
+    std::vector<std::string> keep{};///< glob patterns of the graph's outputs that each step returns (all scalars always are)
+    bool check_finite = true;       ///< throw when the loss is NaN or infinite
+};
+
+/// One compiled training step and its state. Trainer trainer(cross_entropy(logits), Sgd({.lr = 0.1})); trainer.step(batch);
+class Trainer {
+public:
+    /// Copies the graph of `loss`: inputs "image" and, if there is one, "label".
+    Trainer(const Value& loss, const Optimizer& optimizer, const TrainerSpec& spec = {});
+    ~Trainer();
+    Trainer(Trainer&&) noexcept;
+
+    StepResult step(const Batch& batch);
+    /// Inputs by name; `lr` and `momentum` replace the optimiser's for this step.
+    StepResult step(const std::map<std::string, Tensor>& inputs, std::optional<double> lr = {}, std::optional<double> momentum = {});
+
+    /// Parameters and buffers of the network, without the optimiser's.
+    [[nodiscard]] Parameters parameters() const;
+    [[nodiscard]] Parameters optimizer_state() const;
+    /// Every tensor named here replaces the trainer's; throws ArgumentError for an unknown name, ShapeError for another shape.
+    void load(const Parameters& parameters);
+    /// Updates made so far, and the address of the next step's random numbers. fit() sets both when it resumes.
+    [[nodiscard]] std::int64_t updates() const;
+    void set_progress(std::int64_t updates, std::int64_t random_step);
+    /// The whole step as one graph.
+    [[nodiscard]] const Graph& graph() const;
+    [[nodiscard]] Program& program();
+    /// Where the first NaN or infinity of a step appears, when the step is run on `parameters` (those before it): "conv2d 'conv1'".
+    /// Empty when all values are finite.
+    [[nodiscard]] std::string first_not_finite(const Parameters& parameters, const std::map<std::string, Tensor>& inputs, std::int64_t updates, std::int64_t random_step,
+                                               double lr, double momentum) const;
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+// ---- fit ------------------------------------------------------------------------------------
+
+struct StepReport {
+    std::int64_t epoch = 0, step = 0, steps_per_epoch = 0;  ///< step within the epoch, from 0
+    std::int64_t update = 0;                                ///< over the whole run, from 1
+    double loss = 0, mean_loss = 0;                         ///< of this batch; of the epoch so far
+    double accuracy = 0;                                    ///< training top-1 of the epoch so far, 0..1
+    double lr = 0;
+    double images_per_second = 0;
+    double epoch_seconds_left = 0;
+    std::map<std::string, double> scalars;
+};
+struct EpochReport {
+    std::int64_t epoch = 0, step = 0;  ///< epoch from 0; updates made in the whole run
+    double train_loss = 0, train_accuracy = 0;
+    std::optional<Evaluation> validation;
+    bool is_best = false;
+    double lr = 0;
+    double seconds = 0, images_per_second = 0;
+};
+/// Each may be empty; returning false stops the run after this step: it is saved and can be resumed.
+struct Callback {
+    std::function<bool(const StepReport&)> on_step{};
+    std::function<bool(const EpochReport&)> on_epoch{};
+};
+
+struct FitSpec {
+    std::string model;               ///< name, for the checkpoint: predict and eval build it again
+    std::string model_options = "{}";///< JSON object, likewise
+    DatasetPtr train{}, validation{};///< validation may be empty
+    Preprocess preprocess{};
+    Augment augment{};
+    std::int64_t epochs = 1;
+    std::int64_t batch = 128;
+    bool drop_last = false;
+    Optimizer optimizer = Sgd{0.01};
+    Schedule schedule{};
+    StepSpec step{};
+    LossFunction loss{};             ///< cross_entropy(logits, labels) where empty
+    std::string loss_name = "cross_entropy";  ///< for the record
+    bool lowest_wins = false;        ///< the network gives distances: the smallest is its answer
+    std::uint64_t seed = 0;          ///< of initial parameters, order, augmentation, dropout
+    int threads = 0;                 ///< for set_threads(); 0: as they are
+    int loader_threads = 1;
+    std::filesystem::path out{};     ///< run directory; empty: nothing is written
+    bool resume = false;             ///< go on from checkpoint-last in `out`, if there is one
+    bool overwrite = false;          ///< without resume: a run that `out` already holds may be lost
+    std::optional<Parameters> initial{};  ///< instead of random ones (fine-tuning)
+    std::int64_t save_every_steps = 0;    ///< 0: only at the end of each epoch
+    double save_every_minutes = 10;       ///< 0: off
+    std::int64_t log_every_steps = 50;    ///< lines in metrics.jsonl
+    std::string metric = "top1";     ///< of the validation (or training) set; names the best checkpoint: "top1", "topk", "loss"
+    std::int64_t k = 5;
+    std::vector<Callback> callbacks{};
+    const std::atomic<bool>* stop = nullptr;  ///< set by a signal handler: finish the step, save, return
+    CompileOptions compile{};
+};
+
+struct FitResult {
+    std::int64_t epochs = 0, updates = 0;  ///< finished
+    std::vector<double> history;           ///< the metric after each epoch
+    double best_metric = 0;
+    std::int64_t best_epoch = -1;
+    std::optional<Evaluation> last_evaluation;
+    bool is_stopped = false;               ///< by the caller's wish before all epochs were done
+    std::int64_t resumed_from = 0;         ///< updates already made when this call began
+    std::vector<std::string> warnings;     ///< damaged pictures, left out
+    Parameters parameters;
+    double seconds = 0;                    ///< of training steps and loading, without evaluation
+};
+
+/// Trains `network` (input "image", the output that scores_of() finds). Run directory: config.json, metrics.jsonl,
+/// checkpoint-last.safetensors, checkpoint-best.safetensors. Killed at any moment and resumed, it ends with the bytes of a run never stopped.
+/// Throws Error on a NaN or infinite loss, naming the node that made it first; the last good checkpoint stays.
+FitResult fit(const Graph& network, const FitSpec& spec);
+
+/// The output "logits" or "out", or the network's only one: [N, L]. Throws ArgumentError otherwise.
+[[nodiscard]] Value scores_of(const Graph& network);
+
+}  // namespace fovea

@@ -1,0 +1,150 @@
+#include <cmath>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "core/text.h"
+#include "fovea/io.h"
+#include "fovea/nn.h"
+#include "fovea/tasks.h"
+#include "fovea/train.h"
+
+namespace fovea {
+
+std::string to_text(const ModelOptions& o) {
+    return nlohmann::ordered_json{{"classes", o.classes}, {"channels", o.channels}, {"height", o.height}, {"width", o.width}, {"dropout", o.dropout}}.dump();
+}
+
+ModelOptions parse_model_options(std::string_view text) {
+    ModelOptions options;
+    const auto json = nlohmann::json::parse(text, nullptr, false);
+    require<FormatError>(json.is_object(), "model options: a JSON object is expected, got '{}'", text.substr(0, 80));
+    for (const auto& [name, value] : json.items()) {
+        require<FormatError>(value.is_number(), "model options: '{}' is a number, got {}", name, value.dump());
+        if (name == "classes") options.classes = value.get<std::int64_t>();
+        else if (name == "channels") options.channels = value.get<std::int64_t>();
+        else if (name == "height") options.height = value.get<std::int64_t>();
+        else if (name == "width") options.width = value.get<std::int64_t>();
+        else if (name == "dropout") options.dropout = value.get<double>();
+        else fail<FormatError>("model options: no option '{}'; there are classes, channels, height, width, dropout", name);
+    }
+    return options;
+}
+
+namespace {
+
+std::filesystem::path weights_file(const std::filesystem::path& given) {
+    require<ArgumentError>(std::filesystem::exists(given), "'{}' does not exist", given.string());
+    if (!std::filesystem::is_directory(given)) return given;
+    for (const char* name : {"checkpoint-best.safetensors", "checkpoint-last.safetensors"})
+        if (std::filesystem::exists(given / name)) return given / name;
+    fail<ArgumentError>("'{}' is no run directory: it has neither checkpoint-best.safetensors nor checkpoint-last.safetensors", given.string());
+}
+
+/// Pictures of any size come out as the network wants them: what the given preprocessing leaves open is added.
+Preprocess completed(Preprocess p, const Shape& input) {
+    const std::int64_t height = input[2], width = input[3];
+    if (p.channels == 0) p.channels = static_cast<int>(input[1]);
+    const bool fixes_size = p.crop_width > 0 ? p.crop_width == width && p.crop_height == height : p.resize_width == width && p.resize_height == height;
+    if (fixes_size) return p;
+    p.resize_shorter = p.resize_width = p.resize_height = p.crop_width = p.crop_height = 0;
+    if (height == width) {
+        p.resize_shorter = p.crop_width = p.crop_height = height;
+    } else {
+        p.resize_width = width;
+        p.resize_height = height;
+    }
+    return p;
+}
+
+std::vector<double> softmax_of(std::span<const float> scores) {
+    std::vector<double> result;
+    double highest = -INFINITY, total = 0;
+    for (const float score : scores) highest = std::max(highest, static_cast<double>(score));
+    for (const float score : scores) result.push_back(std::exp(static_cast<double>(score) - highest)), total += result.back();
+    for (double& value : result) value /= total;
+    return result;
+}
+
+}  // namespace
+
+struct Classifier::Impl {
+    std::filesystem::path weights;
+    std::string model;
+    std::vector<std::string> classes;
+    Preprocess preprocess;
+    ModelLoss loss = ModelLoss::cross_entropy;
+    std::unique_ptr<Program> program;
+    Shape input;  ///< [N, C, H, W]
+};
+
+Classifier::Classifier(const std::filesystem::path& run_or_weights, const ClassifierSpec& spec) : impl_(std::make_unique<Impl>()) {
+    Impl& self = *impl_;
+    self.weights = weights_file(run_or_weights);
+    Metadata metadata;
+    Parameters file = load_weights(self.weights.string(), &metadata);
+    Checkpoint checkpoint;
+    if (const auto it = metadata.find("fovea"); it != metadata.end()) checkpoint.facts = it->second;
+    const CheckpointFacts facts = facts_of(checkpoint);
+    self.model = spec.model.empty() ? facts.model : spec.model;
+    require<ArgumentError>(!self.model.empty(), "'{}' does not say which network its weights are of: name the model", self.weights.string());
+    const ModelCard& card = find_model(self.model);
+    self.loss = card.loss;
+    const bool is_own = self.model == facts.model && !facts.model_options.empty();
+    Graph graph = build_model(self.model, is_own ? parse_model_options(facts.model_options) : spec.options);
+    const Value scores = scores_of(graph);
+    graph.clear_outputs();
+    graph.output("out", scores);
+    for (const Value& input : graph.inputs())
+        if (input.path() == "image") self.input = input.shape();
+    require<ArgumentError>(self.input.rank() == 4, "model '{}' has no input 'image' [N, C, H, W]", self.model);
+    for (const std::string& name : std::vector<std::string>(file.names()))
+        if (name.starts_with(optimizer_prefix)) file.erase(name);
+    Parameters parameters = make_parameters(graph, 0);
+    load_into(parameters, file, {.name = self.weights.string()});
+    self.preprocess = completed(facts.preprocess.value_or(card.preprocess), self.input);
+    self.classes = facts.classes;
+    for (auto i = static_cast<std::int64_t>(self.classes.size()); i < scores.shape()[1]; ++i) self.classes.push_back(fmt::format("{}", i));
+    CompileOptions options = spec.compile;
+    options.inference = true;
+    self.program = std::make_unique<Program>(std::move(graph), std::make_shared<State>(parameters), options);
+}
+Classifier::~Classifier() = default;
+Classifier::Classifier(Classifier&&) noexcept = default;
+
+std::vector<Prediction> Classifier::predict(const Image& image, std::int64_t k) const { return predict(std::span<const Image>(&image, 1), k).front(); }
+
+std::vector<Prediction> Classifier::predict(const std::filesystem::path& image, std::int64_t k) const {
+    return predict(read_image(image, impl_->preprocess.channels == 1 ? 1 : 3), k);
+}
+
+std::vector<std::vector<Prediction>> Classifier::predict(std::span<const Image> images, std::int64_t k) const {
+    const Impl& self = *impl_;
+    require<ArgumentError>(!images.empty() && k > 0, "predict: at least one picture and k of at least 1, got {} and {}", images.size(), k);
+    Tensor batch({static_cast<std::int64_t>(images.size()), self.input[1], self.input[2], self.input[3]});
+    for (std::size_t n = 0; n < images.size(); ++n) {
+        const Tensor one = to_tensor(images[n], self.preprocess);
+        require<ShapeError>(one.bytes() * images.size() == batch.bytes(), "predict: a picture becomes {}, the network '{}' takes {}", one.shape(), self.model, self.input);
+        std::memcpy(batch.raw() + n * one.bytes(), one.raw(), one.bytes());
+    }
+    const Tensor out = self.program->run({{"image", batch}}).front().to(DType::f32);
+    const auto classes = static_cast<std::size_t>(out.shape()[1]);
+    const float sign = self.loss == ModelLoss::label_distance ? -1.0F : 1.0F;  // of distances the smallest wins
+    std::vector<std::vector<Prediction>> results;
+    for (std::size_t n = 0; n < images.size(); ++n) {
+        std::vector<float> scores(classes);
+        for (std::size_t i = 0; i < classes; ++i) scores[i] = sign * out.data<float>()[n * classes + i];
+        const std::vector<double> probabilities = softmax_of(scores);
+        std::vector<Prediction> best;
+        for (const std::int64_t i : top_k(scores, k)) best.push_back({i, self.classes[static_cast<std::size_t>(i)], probabilities[static_cast<std::size_t>(i)]});
+        results.push_back(std::move(best));
+    }
+    return results;
+}
+
+const std::string& Classifier::model() const { return impl_->model; }
+const std::vector<std::string>& Classifier::classes() const { return impl_->classes; }
+const Preprocess& Classifier::preprocess() const { return impl_->preprocess; }
+const Graph& Classifier::network() const { return impl_->program->graph(); }
+const std::filesystem::path& Classifier::weights() const { return impl_->weights; }
+
+}  // namespace fovea

@@ -1,0 +1,48 @@
+// Checkpoints: one safetensors file with the network, the optimiser's state and what is needed to go on.
+#include "core/text.h"
+#include "fovea/io.h"
+#include "train/facts.h"
+
+namespace fovea {
+
+void save_checkpoint(const Checkpoint& checkpoint, const std::filesystem::path& path) {
+    Parameters all;
+    for (const std::string& name : checkpoint.parameters.names()) all.set(name, checkpoint.parameters.at(name));
+    for (const std::string& name : checkpoint.optimizer.names()) {
+        require<ArgumentError>(name.starts_with(optimizer_prefix) && !all.has(name), "save '{}': '{}' is no name for optimiser state", path.string(), name);
+        all.set(name, checkpoint.optimizer.at(name));
+    }
+    save_safetensors(path.string(), all, {{"format", "pt"}, {"fovea", checkpoint.facts}});
+}
+
+Checkpoint load_checkpoint(const std::filesystem::path& path) {
+    Metadata metadata;
+    const Parameters all = load_safetensors(path.string(), &metadata);
+    Checkpoint checkpoint;
+    for (const std::string& name : all.names()) (name.starts_with(optimizer_prefix) ? checkpoint.optimizer : checkpoint.parameters).set(name, all.at(name));
+    const auto facts = metadata.find("fovea");
+    require<FormatError>(facts != metadata.end(), "'{}' holds weights only, nothing about the run that made them: it is no checkpoint of fovea", path.string());
+    require<FormatError>(parse_json(facts->second, path.string()).is_object(), "'{}': its description is no JSON object", path.string());
+    checkpoint.facts = facts->second;
+    return checkpoint;
+}
+
+CheckpointFacts facts_of(const Checkpoint& checkpoint) {
+    CheckpointFacts facts;
+    const Json json = parse_json(checkpoint.facts.empty() ? "{}" : checkpoint.facts, "checkpoint");
+    try {
+        facts.model = json.value("model", "");
+        if (json.contains("model_options")) facts.model_options = json.at("model_options").dump();
+        facts.classes = json.value("classes", std::vector<std::string>{});
+        if (json.contains("preprocess")) facts.preprocess = preprocess_of(json.at("preprocess"), "checkpoint");
+        facts.epoch = json.value("epoch", std::int64_t{0});
+        facts.step = json.value("updates", std::int64_t{0});
+        facts.best_metric = json.contains("best_metric") && json.at("best_metric").is_number() ? json.at("best_metric").get<double>() : 0.0;
+        facts.dataset = json.value("dataset", "");
+    } catch (const nlohmann::json::exception& error) {
+        fail<FormatError>("checkpoint: its description cannot be read: {}", error.what());
+    }
+    return facts;
+}
+
+}  // namespace fovea

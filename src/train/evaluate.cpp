@@ -1,0 +1,86 @@
+// A network over a data set, compiled for inference: loss, top-1, top-k, confusion matrix.
+#include <chrono>
+
+#include "core/text.h"
+#include "fovea/ops.h"
+#include "train/with_loss.h"
+
+namespace fovea {
+
+Value scores_of(const Graph& network) {
+    for (const std::string_view wanted : {"logits", "out"})
+        for (const auto& [name, value] : network.outputs())
+            if (name == wanted) return value;
+    require<ArgumentError>(network.outputs().size() == 1, "the network has {} outputs and none is called 'logits' or 'out': name the one to train, graph.output(\"logits\", value)",
+                           network.outputs().size());
+    return network.outputs().front().second;
+}
+
+WithLoss with_loss(const Graph& network, const LossFunction& loss, bool lowest_wins) {
+    WithLoss result{std::make_unique<Graph>(network.clone()), {}, {}};
+    const Value out = scores_of(*result.graph);
+    require<ShapeError>(out.shape().rank() == 2, "the output '{}' is {}; one row of scores per picture, [N, L], is expected", out.path(), out.shape());
+    const Value labels = result.graph->input("label", {out.shape()[0]}, DType::i32);
+    result.loss = loss ? loss(out, labels) : cross_entropy(out, labels);
+    result.scores = lowest_wins ? -out : out;
+    result.graph->output("scores", result.scores);
+    return result;
+}
+
+namespace {
+
+void tally(Evaluation& result, const Tensor& outputs, const Tensor& labels) {
+    const std::int64_t images = outputs.shape()[0], classes = outputs.shape()[1];
+    const Tensor scores = outputs.to(DType::f32);
+    const auto all = scores.data<float>();
+    for (std::int64_t n = 0; n < images; ++n) {
+        const auto row = all.subspan(static_cast<std::size_t>(n * classes), static_cast<std::size_t>(classes));
+        const auto label = static_cast<std::int64_t>(labels.at(n));
+        const std::int64_t rank = rank_of(row, label);
+        result.top1 += rank == 0;
+        result.topk += rank < result.k;
+        result.confusion.add(label, top_k(row, 1).front());
+    }
+    result.images += images;
+}
+
+}  // namespace
+
+Evaluation evaluate(const Graph& network, const Parameters& parameters, DatasetPtr dataset, const EvaluateSpec& spec) {
+    require<ArgumentError>(dataset != nullptr, "evaluate: no data set given");
+    const auto start = std::chrono::steady_clock::now();
+    WithLoss built = with_loss(network, spec.loss, spec.lowest_wins);
+    built.graph->clear_outputs();
+    built.graph->output("loss", built.loss);
+    built.graph->output("scores", built.scores);
+    const std::int64_t classes = built.scores.shape()[1];
+    require<ArgumentError>(static_cast<std::int64_t>(dataset->classes().size()) <= classes, "data set '{}' has {} classes, the network tells {} apart", dataset->name(),
+                           dataset->classes().size(), classes);
+    Parameters wanted;
+    for (const ParameterInfo& info : built.graph->parameters()) wanted.set(info.name, parameters.at(info.name));
+    CompileOptions options = spec.compile;
+    options.inference = true;
+    Program program(std::move(*built.graph), std::make_shared<State>(wanted), options);
+    Loader loader(dataset, {.batch = spec.batch, .threads = spec.loader_threads, .preprocess = spec.preprocess});
+    Evaluation result;
+    result.k = std::min(spec.k, classes);
+    result.confusion = ConfusionMatrix(classes);
+    Epoch pass = loader.epoch(0);
+    while (const std::optional<Batch> batch = pass.next()) {
+        const std::vector<Tensor> outputs = program.run({{"image", batch->images}, {"label", batch->labels}});
+        result.skipped += batch->skipped;
+        result.loss += outputs[0].at(0) * static_cast<double>(batch->images.shape()[0]);
+        tally(result, outputs[1], batch->labels);
+        if (spec.stop != nullptr && spec.stop->load()) break;
+    }
+    if (result.images > 0) {
+        const auto n = static_cast<double>(result.images);
+        result.loss /= n;
+        result.top1 /= n;
+        result.topk /= n;
+    }
+    result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    return result;
+}
+
+}  // namespace fovea

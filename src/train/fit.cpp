@@ -1,0 +1,341 @@
+// A whole run: epochs of steps, evaluation, checkpoints, resuming. Everything that decides a byte of the result is a function of
+// (configuration, seed, epoch, step), and what has accumulated travels in the checkpoint: so killed and resumed equals never stopped.
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "core/text.h"
+#include "fovea/nn.h"
+#include "train/run_directory.h"
+#include "train/with_loss.h"
+
+namespace fovea {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+/// What a run has accumulated; with the parameters, all that the next step depends on.
+struct Progress {
+    std::int64_t epoch = 0, step = 0;  ///< the next step: epoch, and place within it
+    std::int64_t updates = 0;          ///< made so far
+    double loss_sum = 0;               ///< over the pictures of this epoch so far
+    std::int64_t images = 0, correct = 0, skipped = 0;
+    std::vector<double> history;
+    double best_metric = 0;
+    std::int64_t best_epoch = -1;
+};
+
+bool is_finite(const Parameters& parameters) {
+    for (const std::string& name : parameters.names()) {
+        const Tensor& tensor = parameters.at(name);
+        if (tensor.dtype() != DType::f32 && tensor.dtype() != DType::f64) continue;
+        for (std::int64_t i = 0; i < tensor.elements(); ++i)
+            if (!std::isfinite(tensor.at(i))) return false;
+    }
+    return true;
+}
+
+class Run {
+public:
+    Run(const Graph& network, const FitSpec& spec)
+        : network_(network), spec_(checked(spec)), loader_(spec.train, loader_spec()), directory_(spec.out), trainer_(make_trainer()) {
+        bigger_is_better_ = spec_.metric != "loss";
+        if (auto* plateau = std::get_if<ReduceOnPlateau>(&spec_.schedule.kind)) plateau->bigger_is_better = bigger_is_better_;
+    }
+
+    FitResult go() {
+        begin();
+        bool goes_on = true;
+        while (goes_on && progress_.epoch < spec_.epochs) goes_on = run_epoch();
+        result_.is_stopped = progress_.epoch < spec_.epochs;
+        result_.epochs = progress_.epoch;
+        result_.updates = progress_.updates;
+        result_.history = progress_.history;
+        result_.best_metric = progress_.best_metric;
+        result_.best_epoch = progress_.best_epoch;
+        result_.parameters = trainer_.parameters();
+        result_.warnings = spec_.train->damaged();
+        if (spec_.validation) {
+            const auto more = spec_.validation->damaged();
+            result_.warnings.insert(result_.warnings.end(), more.begin(), more.end());
+        }
+        return std::move(result_);
+    }
+
+private:
+    static FitSpec checked(FitSpec spec) {
+        require<ArgumentError>(spec.train != nullptr, "fit: no training set given");
+        require<ArgumentError>(spec.epochs > 0 && spec.batch > 0, "fit: epochs and batch are at least 1, got {} and {}", spec.epochs, spec.batch);
+        require<ArgumentError>(spec.metric == "top1" || spec.metric == "topk" || spec.metric == "loss", "fit: no metric '{}'; there are top1, topk, loss", spec.metric);
+        require<ArgumentError>(spec.metric != "topk" || spec.validation != nullptr, "fit: metric 'topk' needs a validation set");
+        require<ArgumentError>(!spec.resume || !spec.out.empty(), "fit: to resume, the run directory has to be named (out)");
+        const auto* one_cycle = std::get_if<OneCycle>(&spec.schedule.kind);
+        if (one_cycle != nullptr && one_cycle->cycle_momentum && momentum_of(spec.optimizer)) spec.step.momentum_input = true;
+        if (spec.threads > 0) set_threads(spec.threads);
+        return spec;
+    }
+
+    [[nodiscard]] LoaderSpec loader_spec() const {
+        return {.batch = spec_.batch, .shuffle = true, .seed = spec_.seed, .threads = spec_.loader_threads, .augment = spec_.augment, .preprocess = spec_.preprocess,
+                .drop_last = spec_.drop_last};
+    }
+
+    [[nodiscard]] Trainer make_trainer() const {
+        const WithLoss built = with_loss(network_, spec_.loss, spec_.lowest_wins);
+        const std::int64_t classes = built.scores.shape()[1];
+        require<ArgumentError>(static_cast<std::int64_t>(spec_.train->classes().size()) <= classes, "data set '{}' has {} classes, the network tells {} apart", spec_.train->name(),
+                               spec_.train->classes().size(), classes);
+        return Trainer(built.loss, spec_.optimizer, {.step = spec_.step, .seed = spec_.seed, .compile = spec_.compile, .keep = {"scores"}, .check_finite = false});
+    }
+
+    /// All that the result depends on; a resumed run must agree with it. `epochs` counts only where the schedule looks at it.
+    [[nodiscard]] Json recipe() const {
+        Json json{{"model", spec_.model}, {"model_options", parse_json(spec_.model_options, "model options")}, {"dataset", spec_.train->name()}, {"images", spec_.train->size()}};
+        json["validation"] = spec_.validation ? Json(spec_.validation->name()) : Json(nullptr);
+        json.update({{"batch", spec_.batch}, {"drop_last", spec_.drop_last}, {"loss", spec_.loss_name}, {"lowest_wins", spec_.lowest_wins}, {"optimizer", to_json(spec_.optimizer)},
+                     {"schedule", to_json(spec_.schedule)}, {"step", to_json(spec_.step)}, {"augment", to_json(spec_.augment)}, {"preprocess", to_json(spec_.preprocess)},
+                     {"metric", spec_.metric}, {"k", spec_.k}, {"seed", spec_.seed}});
+        json["compile"] = {{"backend", spec_.compile.backend}, {"precision", spec_.compile.precision == Precision::f64 ? "f64" : "f32"}, {"fuse", spec_.compile.fuse}};
+        if (depends_on_length(spec_.schedule)) json["epochs"] = spec_.epochs;
+        return json;
+    }
+
+    [[nodiscard]] Checkpoint checkpoint() const {
+        Json facts{{"version", 1}, {"model", spec_.model}, {"model_options", parse_json(spec_.model_options, "model options")}, {"classes", spec_.train->classes()},
+                   {"preprocess", to_json(spec_.preprocess)}, {"dataset", spec_.train->name()}, {"epoch", progress_.epoch}, {"step", progress_.step},
+                   {"updates", progress_.updates}, {"seed", spec_.seed}, {"loss_sum", progress_.loss_sum}, {"images", progress_.images}, {"correct", progress_.correct},
+                   {"skipped", progress_.skipped}, {"metric", spec_.metric}, {"history", progress_.history}, {"best_metric", progress_.best_metric},
+                   {"best_epoch", progress_.best_epoch}, {"recipe", recipe()}};
+        return {trainer_.parameters(), trainer_.optimizer_state(), facts.dump()};
+    }
+
+    void restore(const Checkpoint& checkpoint, const std::string& file) {
+        const Json facts = parse_json(checkpoint.facts, file);
+        try {
+            const Json now = recipe(), then = facts.at("recipe");
+            for (const auto& [key, value] : now.items())
+                require<ArgumentError>(then.contains(key) && then.at(key) == value, "'{}' was made with {} {}, this run has {}: it would not continue the same run", file, key,
+                                       then.contains(key) ? then.at(key).dump() : "nothing", value.dump());
+            progress_ = {facts.at("epoch"),   facts.at("step"),    facts.at("updates"), facts.at("loss_sum"),    facts.at("images"),
+                         facts.at("correct"), facts.at("skipped"), facts.at("history"), facts.at("best_metric"), facts.at("best_epoch")};
+        } catch (const nlohmann::json::exception& error) {
+            fail<FormatError>("'{}' cannot be resumed: {}", file, error.what());
+        }
+        for (const Parameters& expected : {trainer_.parameters(), trainer_.optimizer_state()})
+            for (const std::string& name : expected.names())
+                require<FormatError>(checkpoint.parameters.has(name) || checkpoint.optimizer.has(name), "'{}' cannot be resumed: it lacks '{}' {}", file, name,
+                                     expected.at(name).shape());
+        trainer_.load(checkpoint.parameters);
+        trainer_.load(checkpoint.optimizer);
+        trainer_.set_progress(progress_.updates, random_step());
+    }
+
+    /// The address of this step's random numbers: its place in the run, whatever happened before.
+    [[nodiscard]] std::int64_t random_step() const { return progress_.epoch * loader_.steps() + progress_.step; }
+
+    void begin() {
+        start_ = last_save_ = Clock::now();
+        const bool resumes = spec_.resume && std::filesystem::exists(directory_.last());
+        if (resumes) restore(load_checkpoint(directory_.last()), directory_.last().string());
+        else begin_anew();
+        result_.resumed_from = progress_.updates;
+        Json config = recipe();
+        config["epochs"] = spec_.epochs;
+        config["threads"] = threads();
+        config["build"] = {{"fovea", "0.1.0"}, {"compiler", __VERSION__}};
+        directory_.write_config(config);
+        directory_.open_metrics(progress_.updates, progress_.epoch);
+        // A first checkpoint at once: an unwritable or full disk shows now, and there is always one to go back to.
+        if (!resumes) save();
+        else keep_snapshot();
+    }
+
+    void begin_anew() {
+        if (spec_.initial) trainer_.load(*spec_.initial);
+        if (!directory_.is_on() || !std::filesystem::exists(directory_.last())) return;
+        require<ArgumentError>(spec_.overwrite, "'{}' already holds a run: resume it, overwrite it or choose another directory", directory_.path().string());
+        std::filesystem::remove(directory_.best());  // the old run's; `last` is replaced at once
+    }
+
+    void keep_snapshot() {
+        if (!directory_.is_on()) snapshot_ = checkpoint();
+    }
+
+    void save() {
+        last_save_ = Clock::now();
+        if (!directory_.is_on()) return keep_snapshot();
+        const Checkpoint now = checkpoint();
+        if (!is_finite(now.parameters) || !is_finite(now.optimizer)) explain_not_finite("a parameter became NaN or infinite");
+        directory_.sync_metrics();
+        save_checkpoint(now, directory_.last());
+    }
+
+    [[nodiscard]] ScheduleValue schedule() const { return schedule(progress_.step); }
+    [[nodiscard]] ScheduleValue schedule(std::int64_t step) const {
+        return schedule_at(spec_.schedule, learning_rate_of(spec_.optimizer),
+                           {progress_.epoch, step, loader_.steps(), std::max(spec_.epochs, progress_.epoch + 1), progress_.history});
+    }
+
+    StepResult step(const Batch& batch) {
+        const ScheduleValue now = schedule();
+        trainer_.set_progress(progress_.updates, random_step());
+        return trainer_.step({{"image", batch.images}, {"label", batch.labels}}, now.lr, now.momentum);
+    }
+
+    void count(const Batch& batch, const StepResult& done) {
+        const std::int64_t images = batch.images.shape()[0];
+        progress_.loss_sum += done.loss * static_cast<double>(images);
+        progress_.images += images;
+        progress_.skipped += batch.skipped;
+        progress_.step = batch.step + 1;
+        ++progress_.updates;
+        const Tensor outputs = done.tensors.at("scores").to(DType::f32);
+        const auto scores = outputs.data<float>();
+        const auto classes = static_cast<std::size_t>(outputs.shape()[1]);
+        for (std::int64_t n = 0; n < images; ++n)
+            progress_.correct += rank_of(scores.subspan(static_cast<std::size_t>(n) * classes, classes), static_cast<std::int64_t>(batch.labels.at(n))) == 0;
+    }
+
+    /// False when the run is to stop.
+    bool run_epoch() {
+        const Clock::time_point epoch_start = Clock::now();
+        std::int64_t images_now = 0;
+        double lr = schedule(std::max<std::int64_t>(0, progress_.step - 1)).lr;  // of the last step made, should none be left
+        Epoch pass = loader_.epoch(progress_.epoch, progress_.step);
+        while (const std::optional<Batch> batch = pass.next()) {
+            progress_.step = batch->step;
+            lr = schedule().lr;
+            const StepResult done = step(*batch);
+            if (!std::isfinite(done.loss)) explain_not_finite(std::isnan(done.loss) ? "the loss is NaN" : "the loss is infinite");
+            count(*batch, done);
+            images_now += batch->images.shape()[0];
+            const double seconds = seconds_since(epoch_start);
+            const auto made = static_cast<double>(progress_.images);
+            StepReport report{progress_.epoch, batch->step, loader_.steps(), progress_.updates, done.loss, progress_.loss_sum / made,
+                              static_cast<double>(progress_.correct) / made, lr, static_cast<double>(images_now) / seconds, 0, done.scalars};
+            report.epoch_seconds_left = static_cast<double>(loader_.steps() - progress_.step) * static_cast<double>(spec_.batch) / report.images_per_second;
+            if (spec_.log_every_steps > 0 && progress_.updates % spec_.log_every_steps == 0) log_step(report);
+            bool goes_on = true;
+            for (const Callback& callback : spec_.callbacks) goes_on &= !callback.on_step || callback.on_step(report);
+            goes_on &= spec_.stop == nullptr || !spec_.stop->load();
+            const bool is_due = (spec_.save_every_steps > 0 && progress_.updates % spec_.save_every_steps == 0) ||
+                                (spec_.save_every_minutes > 0 && seconds_since(last_save_) > 60 * spec_.save_every_minutes);
+            if (!goes_on || is_due) save();
+            if (!goes_on) {
+                result_.seconds += seconds_since(epoch_start);
+                return false;
+            }
+        }
+        require(progress_.images > 0, "epoch {}: every picture of '{}' is damaged, nothing is left to train on; first: {}", progress_.epoch + 1, spec_.train->name(),
+                spec_.train->damaged().empty() ? "-" : spec_.train->damaged().front());
+        const double seconds = seconds_since(epoch_start);
+        result_.seconds += seconds;
+        return finish_epoch(lr, seconds, images_now);
+    }
+
+    bool finish_epoch(double lr, double seconds, std::int64_t images_now) {
+        const auto made = static_cast<double>(progress_.images);
+        EpochReport report{progress_.epoch, progress_.updates, progress_.loss_sum / made, static_cast<double>(progress_.correct) / made, {}, false, lr, seconds,
+                           static_cast<double>(images_now) / std::max(seconds, 1e-9)};
+        if (spec_.validation) {
+            report.validation = evaluate(network_, trainer_.parameters(), spec_.validation,
+                                         {.batch = std::max<std::int64_t>(spec_.batch, 256), .k = spec_.k, .preprocess = spec_.preprocess, .loader_threads = spec_.loader_threads,
+                                          .loss = spec_.loss, .lowest_wins = spec_.lowest_wins, .compile = spec_.compile});
+            result_.last_evaluation = report.validation;
+        }
+        const double metric = spec_.metric == "loss"   ? (report.validation ? report.validation->loss : report.train_loss)
+                              : spec_.metric == "topk" ? report.validation->topk
+                                                       : (report.validation ? report.validation->top1 : report.train_accuracy);
+        report.is_best = progress_.best_epoch < 0 || (bigger_is_better_ ? metric > progress_.best_metric : metric < progress_.best_metric);
+        if (report.is_best) progress_.best_metric = metric, progress_.best_epoch = progress_.epoch;
+        progress_.history.push_back(metric);
+        ++progress_.epoch;
+        progress_.step = 0;
+        progress_.loss_sum = 0;
+        progress_.images = progress_.correct = progress_.skipped = 0;
+        log_epoch(report);
+        // Best before last: killed between the two, the run goes on from the older `last` and writes the same `best` again.
+        if (directory_.is_on() && report.is_best) {
+            const Checkpoint now = checkpoint();
+            if (is_finite(now.parameters) && is_finite(now.optimizer)) save_checkpoint(now, directory_.best());
+        }
+        save();
+        bool goes_on = true;
+        for (const Callback& callback : spec_.callbacks) goes_on &= !callback.on_epoch || callback.on_epoch(report);
+        return goes_on && (spec_.stop == nullptr || !spec_.stop->load());
+    }
+
+    void log_step(const StepReport& report) {
+        Json line{{"kind", "step"}, {"epoch", report.epoch}, {"step", report.step}, {"update", report.update}, {"loss", report.loss}, {"lr", report.lr}};
+        for (const auto& [name, value] : report.scalars)
+            if (name != "loss") line[name] = value;
+        line["images_per_second"] = report.images_per_second;
+        line["seconds"] = seconds_since(start_);
+        directory_.log(line);
+    }
+
+    void log_epoch(const EpochReport& report) {
+        Json line{{"kind", "epoch"}, {"epoch", report.epoch}, {"update", report.step}, {"train_loss", report.train_loss}, {"train_accuracy", report.train_accuracy}};
+        if (report.validation) line.update({{"loss", report.validation->loss}, {"top1", report.validation->top1}, {"topk", report.validation->topk}, {"k", report.validation->k}});
+        line.update({{"lr", report.lr}, {"is_best", report.is_best}, {"images_per_second", report.images_per_second}, {"seconds", seconds_since(start_)}});
+        directory_.log(line);
+    }
+
+    /// Goes back to the last checkpoint and repeats the steps since then (they are the same to the bit), until the first one with a NaN or
+    /// an infinity; in that one, finds the first node. Always throws.
+    [[noreturn]] void explain_not_finite(const std::string& what) {
+        const Progress failed = progress_;
+        const auto place = [&](const Progress& at) { return fmt::format("epoch {} step {} of {}", at.epoch + 1, at.step + 1, loader_.steps()); };
+        const std::string good = directory_.is_on() ? fmt::format("; the last good checkpoint is '{}'", directory_.last().string()) : "";
+        std::string culprit = "it did not come again when the steps were repeated: check the machine's memory";
+        const auto search = [&] {
+            restore(directory_.is_on() ? load_checkpoint(directory_.last()) : *snapshot_, "checkpoint");
+            for (; progress_.epoch <= failed.epoch; ++progress_.epoch, progress_.step = 0) {
+                Epoch pass = loader_.epoch(progress_.epoch, progress_.step);
+                while (const std::optional<Batch> batch = pass.next()) {
+                    progress_.step = batch->step;
+                    const Checkpoint before = checkpoint();
+                    const ScheduleValue now = schedule();
+                    const StepResult done = step(*batch);
+                    if (std::isfinite(done.loss) && is_finite(trainer_.parameters()) && is_finite(trainer_.optimizer_state())) {
+                        ++progress_.updates;
+                        if (progress_.epoch == failed.epoch && progress_.step >= failed.step) return;
+                        continue;
+                    }
+                    Parameters all = before.parameters;
+                    for (const std::string& name : before.optimizer.names()) all.set(name, before.optimizer.at(name));
+                    const std::string node = trainer_.first_not_finite(all, {{"image", batch->images}, {"label", batch->labels}}, progress_.updates, random_step(), now.lr,
+                                                                       now.momentum.value_or(momentum_of(spec_.optimizer).value_or(0)));
+                    culprit = node.empty() ? fmt::format("it began in {}, but only when nodes are fused", place(progress_))
+                                           : fmt::format("it began in {} at {}, learning rate {:g}", place(progress_), node, now.lr);
+                    return;
+                }
+            }
+        };
+        try {
+            search();
+        } catch (const Error& error) {
+            culprit = fmt::format("where it began could not be found: {}", error.what());
+        }
+        fail("{}: {}; {}{}. A smaller learning rate, a warm-up or clip_norm may help", place(failed), what, culprit, good);
+    }
+
+    const Graph& network_;
+    FitSpec spec_;
+    Loader loader_;
+    RunDirectory directory_;
+    Trainer trainer_;
+    bool bigger_is_better_ = true;
+    Progress progress_;
+    FitResult result_;
+    std::optional<Checkpoint> snapshot_;
+    Clock::time_point start_, last_save_;
+};
+
+}  // namespace
+
+FitResult fit(const Graph& network, const FitSpec& spec) { return Run(network, spec).go(); }
+
+}  // namespace fovea

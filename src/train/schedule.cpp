@@ -1,0 +1,190 @@
+// Learning-rate schedules as pure functions of the moment, with PyTorch's values.
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+#include "core/text.h"
+#include "fovea/train.h"
+#include "train/options.h"
+
+namespace fovea {
+
+namespace {
+
+template <class... F> struct Overloaded : F... {
+    using F::operator()...;
+};
+
+/// Epochs since the start, with or without the fraction of the current one.
+double elapsed(const ScheduleTime& time, bool per_step) {
+    const auto epoch = static_cast<double>(time.epoch);
+    return per_step ? epoch + static_cast<double>(time.step) / static_cast<double>(time.steps_per_epoch) : epoch;
+}
+
+double cosine_between(double from, double to, double part) { return to + (from - to) / 2 * (std::cos(std::numbers::pi * part) + 1); }
+
+double cosine(const Cosine& spec, double lr, const ScheduleTime& time) {
+    double t = elapsed(time, spec.per_step);
+    double period = spec.period > 0 ? spec.period : static_cast<double>(time.epochs);
+    if (spec.restart_factor > 0) {
+        // 1e-9 of an epoch: a restart is due although t, a sum of fractions, may fall short of it by rounding.
+        while (t >= period - 1e-9) t = std::max(0.0, t - period), period *= spec.restart_factor;
+    }
+    return cosine_between(lr, spec.min_lr, t / period);
+}
+
+ScheduleValue one_cycle(const OneCycle& spec, double peak, const ScheduleTime& time) {
+    const auto total = static_cast<double>(time.epochs * time.steps_per_epoch);
+    const auto step = static_cast<double>(time.epoch * time.steps_per_epoch + time.step);
+    const double first = peak / spec.div_factor, last = first / spec.final_div_factor;
+    const double turn = spec.pct_start * total - 1, end = total - 1;
+    const auto between = [&](double from, double to, double part) { return spec.is_linear ? (to - from) * part + from : cosine_between(from, to, part); };
+    const bool is_rising = step <= turn;
+    // A phase without length (a run of a few steps) is at its end at once.
+    const double length = is_rising ? turn : end - turn;
+    const double part = length > 0 ? (is_rising ? step : step - turn) / length : 1;
+    ScheduleValue value;
+    value.lr = is_rising ? between(first, peak, part) : between(peak, last, part);
+    if (spec.cycle_momentum) value.momentum = is_rising ? between(spec.max_momentum, spec.base_momentum, part) : between(spec.base_momentum, spec.max_momentum, part);
+    return value;
+}
+
+double plateau(const ReduceOnPlateau& spec, double lr, std::span<const double> history) {
+    double best = spec.bigger_is_better ? -std::numeric_limits<double>::infinity() : std::numeric_limits<double>::infinity();
+    int bad = 0, cooldown = 0;
+    for (const double metric : history) {
+        const double margin = spec.is_relative && std::isfinite(best) ? spec.threshold * best : spec.is_relative ? 0 : spec.threshold;
+        const bool is_better = spec.bigger_is_better ? metric > best + margin : metric < best - margin;
+        if (is_better) best = metric, bad = 0;
+        else ++bad;
+        if (cooldown > 0) --cooldown, bad = 0;
+        if (bad <= spec.patience) continue;
+        const double reduced = std::max(lr * spec.factor, spec.min_lr);
+        if (lr - reduced > 1e-8) lr = reduced;  // PyTorch's eps: smaller steps are not taken
+        cooldown = spec.cooldown;
+        bad = 0;
+    }
+    return lr;
+}
+
+}  // namespace
+
+ScheduleValue schedule_at(const Schedule& schedule, double lr, const ScheduleTime& time) {
+    require<ArgumentError>(time.steps_per_epoch > 0 && time.epochs > 0, "schedule: a run has at least one epoch and one step, got {} epochs of {} steps", time.epochs,
+                           time.steps_per_epoch);
+    ScheduleValue value = std::visit(
+        Overloaded{
+            [&](const Constant&) { return ScheduleValue{lr}; },
+            [&](const StepDecay& s) { return ScheduleValue{lr * std::pow(s.factor, std::floor(static_cast<double>(time.epoch) / s.every))}; },
+            [&](const MultiStep& s) {
+                int passed = 0;
+                for (const double milestone : s.milestones) passed += elapsed(time, true) >= milestone - 1e-9;
+                return ScheduleValue{lr * std::pow(s.factor, passed)};
+            },
+            [&](const Exponential& s) { return ScheduleValue{lr * std::pow(s.factor, elapsed(time, s.per_step))}; },
+            [&](const Cosine& s) { return ScheduleValue{cosine(s, lr, time)}; },
+            [&](const OneCycle& s) { return one_cycle(s, lr, time); },
+            [&](const Polynomial& s) {
+                const double period = s.period > 0 ? s.period : static_cast<double>(time.epochs);
+                return ScheduleValue{s.end_lr + (lr - s.end_lr) * std::pow(1 - std::min(1.0, elapsed(time, s.per_step) / period), s.power)};
+            },
+            [&](const ReduceOnPlateau& s) { return ScheduleValue{plateau(s, lr, time.history)}; },
+        },
+        schedule.kind);
+    const double warm_steps = std::round(schedule.warm_up * static_cast<double>(time.steps_per_epoch));
+    const auto step = static_cast<double>(time.epoch * time.steps_per_epoch + time.step);
+    if (step < warm_steps) value.lr *= schedule.warm_up_start + (1 - schedule.warm_up_start) * step / warm_steps;
+    return value;
+}
+
+std::string_view name_of(const Schedule& schedule) {
+    static constexpr std::string_view names[] = {"constant", "step", "multistep", "exponential", "cosine", "one-cycle", "polynomial", "plateau"};
+    return names[schedule.kind.index()];
+}
+
+bool depends_on_length(const Schedule& schedule) {
+    if (const auto* s = std::get_if<Cosine>(&schedule.kind)) return s->period <= 0;
+    if (const auto* s = std::get_if<Polynomial>(&schedule.kind)) return s->period <= 0;
+    return std::holds_alternative<OneCycle>(schedule.kind);
+}
+
+Schedule make_schedule(std::string_view name, const std::map<std::string, double>& given) {
+    Schedule schedule;
+    NamedOptions options(fmt::format("schedule '{}'", name), given);
+    options.take("warm_up", schedule.warm_up);
+    options.take("warm_up_start", schedule.warm_up_start);
+    const auto positive = [&](std::string_view option, double value) {
+        require<ArgumentError>(value > 0, "schedule '{}': {} must be above 0, got {}", name, option, value);
+    };
+    if (name == "constant") {
+        schedule.kind = Constant{};
+    } else if (name == "step") {
+        StepDecay s{0};
+        options.take("every", s.every);
+        options.take("factor", s.factor);
+        positive("every (epochs)", s.every);
+        schedule.kind = s;
+    } else if (name == "multistep") {
+        MultiStep s;
+        for (int i = 1; options.has(fmt::format("milestone{}", i)) || i == 1; ++i) {
+            double milestone = 0;
+            options.take(fmt::format("milestone{}", i), milestone);
+            positive(fmt::format("milestone{} (epochs)", i), milestone);
+            s.milestones.push_back(milestone);
+        }
+        options.take("factor", s.factor);
+        schedule.kind = s;
+    } else if (name == "exponential") {
+        Exponential s{0};
+        options.take("factor", s.factor);
+        options.take("per_step", s.per_step);
+        positive("factor", s.factor);
+        schedule.kind = s;
+    } else if (name == "cosine") {
+        Cosine s;
+        options.take("period", s.period);
+        options.take("min_lr", s.min_lr);
+        options.take("restart_factor", s.restart_factor);
+        options.take("per_step", s.per_step);
+        require<ArgumentError>(s.restart_factor == 0 || s.restart_factor >= 1, "schedule 'cosine': restart_factor is 0 (no restarts) or at least 1, got {}", s.restart_factor);
+        schedule.kind = s;
+    } else if (name == "one-cycle") {
+        OneCycle s;
+        options.take("pct_start", s.pct_start);
+        options.take("div_factor", s.div_factor);
+        options.take("final_div_factor", s.final_div_factor);
+        options.take("is_linear", s.is_linear);
+        options.take("cycle_momentum", s.cycle_momentum);
+        options.take("base_momentum", s.base_momentum);
+        options.take("max_momentum", s.max_momentum);
+        require<ArgumentError>(s.pct_start >= 0 && s.pct_start <= 1, "schedule 'one-cycle': pct_start lies in 0..1, got {}", s.pct_start);
+        positive("div_factor", s.div_factor);
+        positive("final_div_factor", s.final_div_factor);
+        schedule.kind = s;
+    } else if (name == "polynomial") {
+        Polynomial s;
+        options.take("power", s.power);
+        options.take("period", s.period);
+        options.take("end_lr", s.end_lr);
+        options.take("per_step", s.per_step);
+        schedule.kind = s;
+    } else if (name == "plateau") {
+        ReduceOnPlateau s;
+        options.take("factor", s.factor);
+        options.take("patience", s.patience);
+        options.take("threshold", s.threshold);
+        options.take("is_relative", s.is_relative);
+        options.take("cooldown", s.cooldown);
+        options.take("min_lr", s.min_lr);
+        options.take("bigger_is_better", s.bigger_is_better);
+        require<ArgumentError>(s.factor > 0 && s.factor < 1, "schedule 'plateau': factor lies between 0 and 1, got {}", s.factor);
+        schedule.kind = s;
+    } else {
+        const std::vector<std::string> names{"constant", "step", "multistep", "exponential", "cosine", "one-cycle", "polynomial", "plateau"};
+        fail<ArgumentError>("no schedule '{}'; nearest: {}", name, fmt::join(nearest_names(name, names), ", "));
+    }
+    options.finish();
+    return schedule;
+}
+
+}  // namespace fovea

@@ -1,0 +1,15 @@
+// A network with its loss: what fit() trains and evaluate() measures.
+#pragma once
+
+#include "fovea/train.h"
+
+namespace fovea {
+
+struct WithLoss {
+    std::unique_ptr<Graph> graph;  ///< values point to it
+    Value loss, scores;            ///< scores [N, L]: the highest wins
+};
+/// A copy of the network with the input "label" [N], the loss and the output "scores".
+[[nodiscard]] WithLoss with_loss(const Graph& network, const LossFunction& loss, bool lowest_wins);
+
+}  // namespace fovea

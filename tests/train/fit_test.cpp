@@ -1,0 +1,253 @@
+// Whole runs: learning, resuming, being killed, and what goes wrong.
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "small_run.h"
+
+extern char** environ;
+
+namespace fovea {
+namespace {
+
+using test::bytes_of;
+using test::small_fit;
+using test::small_network;
+using test::TemporaryDirectory;
+
+/// metrics.jsonl without what depends on the clock.
+std::string metrics_of(const std::filesystem::path& run) {
+    std::ifstream file(run / "metrics.jsonl");
+    std::string text;
+    for (std::string line; std::getline(file, line);) {
+        auto json = nlohmann::ordered_json::parse(line);
+        json.erase("seconds");
+        json.erase("images_per_second");
+        text += json.dump() + "\n";
+    }
+    return text;
+}
+
+void expect_same_run(const std::filesystem::path& got, const std::filesystem::path& want) {
+    EXPECT_TRUE(bytes_of(got / "checkpoint-last.safetensors") == bytes_of(want / "checkpoint-last.safetensors")) << "checkpoint-last differs";
+    EXPECT_TRUE(bytes_of(got / "checkpoint-best.safetensors") == bytes_of(want / "checkpoint-best.safetensors")) << "checkpoint-best differs";
+    EXPECT_EQ(metrics_of(got), metrics_of(want));
+}
+
+TEST(Fit, LearnsASeparableSet) {
+    const TemporaryDirectory directory("learns");
+    const FitResult result = fit(small_network(), small_fit(directory.path(), 4));
+    EXPECT_EQ(result.epochs, 4);
+    EXPECT_EQ(result.updates, 40);
+    EXPECT_EQ(result.history.size(), 4U);
+    EXPECT_GT(result.best_metric, 0.95);
+    EXPECT_GT(result.last_evaluation->top1, 0.95);
+    EXPECT_EQ(result.last_evaluation->images, 100);
+    EXPECT_EQ(result.last_evaluation->confusion.total(), 100);
+    EXPECT_EQ(result.last_evaluation->topk, 1);  // 4 classes, k = 5 becomes 4
+    EXPECT_FALSE(result.is_stopped);
+    const CheckpointFacts facts = facts_of(load_checkpoint(directory.path() / "checkpoint-last.safetensors"));
+    EXPECT_EQ(facts.model, "small");
+    EXPECT_EQ(facts.classes.at(2), "bottom-left");
+    EXPECT_EQ(facts.preprocess->mean[0], 0.3);
+    EXPECT_EQ(facts.epoch, 4);
+    const auto config = nlohmann::json::parse(bytes_of(directory.path() / "config.json"));
+    EXPECT_EQ(config.at("optimizer").at("nesterov"), true);
+    EXPECT_EQ(config.at("seed"), 11);
+}
+
+TEST(Fit, EvaluationAgreesWithTheRunsOwn) {
+    const FitSpec spec = small_fit({}, 2);
+    const FitResult result = fit(small_network(), spec);
+    const Evaluation again = evaluate(small_network(), result.parameters, spec.validation, {.batch = 7, .preprocess = spec.preprocess});
+    EXPECT_EQ(again.top1, result.last_evaluation->top1);
+    EXPECT_NEAR(again.loss, result.last_evaluation->loss, 1e-5);  // f32, other batches
+}
+
+TEST(Fit, ThreadsDoNotChangeAByte) {
+    const TemporaryDirectory one("one_thread"), two("two_threads");
+    FitSpec spec = small_fit(one.path(), 2);
+    spec.threads = 1;
+    spec.loader_threads = 1;
+    fit(small_network(), spec);
+    spec.out = two.path();
+    spec.threads = 2;
+    spec.loader_threads = 3;
+    fit(small_network(), spec);
+    set_threads(1);
+    expect_same_run(two.path(), one.path());
+}
+
+TEST(Fit, StoppedAnywhereAndResumedEndsWithTheSameBytes) {
+    const TemporaryDirectory whole("whole"), parts("parts");
+    fit(small_network(), small_fit(whole.path()));
+    std::atomic<bool> stop = false;
+    for (const std::int64_t stop_at : {1, 4, 10, 11, 17, 20, 29, 1000}) {
+        FitSpec spec = small_fit(parts.path());
+        spec.resume = true;
+        spec.stop = &stop;
+        stop = false;
+        spec.callbacks = {{.on_step = [&](const StepReport& report) {
+            stop = report.update >= stop_at;
+            return true;
+        }}};
+        const FitResult result = fit(small_network(), spec);
+        EXPECT_EQ(result.is_stopped, stop_at < 30);
+        EXPECT_EQ(result.updates, std::min<std::int64_t>(stop_at, 30));
+    }
+    expect_same_run(parts.path(), whole.path());
+}
+
+TEST(Fit, ACallbackMayEndTheRunAfterAnEpoch) {
+    FitSpec spec = small_fit({}, 5);
+    spec.callbacks = {{.on_epoch = [](const EpochReport& report) { return report.epoch < 1; }}};
+    const FitResult result = fit(small_network(), spec);
+    EXPECT_TRUE(result.is_stopped);
+    EXPECT_EQ(result.epochs, 2);
+}
+
+// What the next test runs in a process of its own, so that it can be killed.
+TEST(Fit, DISABLED_Child) {
+    FitSpec spec = small_fit(std::getenv("FOVEA_TEST_RUN"), 8);
+    spec.resume = true;
+    fit(small_network(), spec);
+}
+
+pid_t start_child(const std::filesystem::path& run) {
+    std::vector<std::string> environment{"FOVEA_TEST_RUN=" + run.string()};
+    for (char** entry = environ; *entry != nullptr; ++entry) environment.emplace_back(*entry);
+    std::vector<char*> variables;
+    for (std::string& entry : environment) variables.push_back(entry.data());
+    variables.push_back(nullptr);
+    std::string self = std::filesystem::read_symlink("/proc/self/exe").string(), filter = "--gtest_filter=Fit.DISABLED_Child", also = "--gtest_also_run_disabled_tests",
+                brief = "--gtest_brief=1";
+    char* arguments[] = {self.data(), filter.data(), also.data(), brief.data(), nullptr};
+    posix_spawn_file_actions_t quiet;
+    ::posix_spawn_file_actions_init(&quiet);
+    ::posix_spawn_file_actions_addopen(&quiet, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+    pid_t child = 0;
+    EXPECT_EQ(::posix_spawn(&child, self.c_str(), &quiet, nullptr, arguments, variables.data()), 0);
+    ::posix_spawn_file_actions_destroy(&quiet);
+    return child;
+}
+
+TEST(Fit, KilledAtAnyMomentAndResumedEndsWithTheSameBytes) {
+    const TemporaryDirectory whole("never_killed"), killed("killed");
+    const auto start = std::chrono::steady_clock::now();
+    int status = 0;
+    ::waitpid(start_child(whole.path()), &status, 0);
+    ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    const auto whole_ms = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start).count();
+    // The moments differ from run to run on purpose; whatever they are, the bytes must agree.
+    const Rng moments(static_cast<std::uint64_t>(start.time_since_epoch().count()), 1);
+    int kills = 0;
+    for (std::uint64_t i = 0; kills < 20 && i < 100; ++i) {
+        const pid_t child = start_child(killed.path());
+        std::this_thread::sleep_for(std::chrono::milliseconds(moments.below(i, whole_ms / 3 + 1)));
+        ::kill(child, SIGKILL);
+        ::waitpid(child, &status, 0);
+        if (WIFSIGNALED(status)) {
+            ++kills;
+            continue;
+        }
+        expect_same_run(killed.path(), whole.path());  // it was done before the kill: on to the next run
+        std::filesystem::remove_all(killed.path());
+    }
+    EXPECT_EQ(kills, 20);
+    ::waitpid(start_child(killed.path()), &status, 0);
+    ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    expect_same_run(killed.path(), whole.path());
+}
+
+TEST(Fit, RefusesToResumeAnotherRun) {
+    const TemporaryDirectory directory("another");
+    FitSpec spec = small_fit(directory.path(), 1);
+    spec.schedule = {};
+    fit(small_network(), spec);
+    spec.resume = true;
+    spec.epochs = 2;  // a longer run is fine while the schedule does not look at the length
+    EXPECT_EQ(fit(small_network(), spec).updates, 20);
+    spec.batch = 16;
+    const std::string message = test::message_of<ArgumentError>([&] { fit(small_network(), spec); });
+    EXPECT_NE(message.find("was made with batch 32, this run has 16"), std::string::npos) << message;
+}
+
+TEST(Fit, OverwritesARunOnlyWhenAsked) {
+    const TemporaryDirectory directory("overwrite");
+    FitSpec spec = small_fit(directory.path(), 1);
+    fit(small_network(), spec);
+    EXPECT_EQ(test::message_of<ArgumentError>([&] { fit(small_network(), spec); }),
+              "'" + directory.path().string() + "' already holds a run: resume it, overwrite it or choose another directory");
+    spec.overwrite = true;
+    EXPECT_EQ(fit(small_network(), spec).resumed_from, 0);
+}
+
+TEST(Fit, ANaNLossStopsAndNamesWhereItBegan) {
+    const TemporaryDirectory directory("nan");
+    FitSpec spec = small_fit(directory.path());
+    spec.schedule = {};
+    spec.optimizer = Sgd{.lr = 1e18};
+    spec.save_every_steps = 0;
+    const std::string message = test::message_of<Error>([&] { fit(small_network(), spec); });
+    EXPECT_NE(message.find("it began in epoch 1 step "), std::string::npos) << message;
+    EXPECT_NE(message.find(" '"), std::string::npos) << message;
+    EXPECT_NE(message.find("the last good checkpoint is"), std::string::npos) << message;
+    EXPECT_EQ(message.find("did not come again"), std::string::npos) << message;
+    const Checkpoint good = load_checkpoint(directory.path() / "checkpoint-last.safetensors");
+    for (const std::string& name : good.parameters.names())
+        for (std::int64_t i = 0; i < good.parameters.at(name).elements(); ++i) ASSERT_TRUE(std::isfinite(good.parameters.at(name).at(i))) << name;
+}
+
+TEST(Fit, SaysInOneSentenceWhyTheRunDirectoryCannotBeUsed) {
+    const TemporaryDirectory directory("blocked");
+    std::ofstream(directory.path() / "file") << "not a directory";
+    const std::string message = test::message_of<Error>([&] { fit(small_network(), small_fit(directory.path() / "file" / "run")); });
+    EXPECT_NE(message.find("cannot be made: Not a directory"), std::string::npos) << message;
+}
+
+TEST(Fit, AFullDiskStopsTheRunAndKeepsTheCheckpoint) {
+    const TemporaryDirectory directory("full");
+    FitSpec spec = small_fit(directory.path(), 1);
+    spec.schedule = {};
+    fit(small_network(), spec);
+    const std::string before = bytes_of(directory.path() / "checkpoint-last.safetensors");
+    // A limit on the size of files stands for the full disk: the write fails part-way in the same manner.
+    ::signal(SIGXFSZ, SIG_IGN);
+    rlimit old{};
+    ::getrlimit(RLIMIT_FSIZE, &old);
+    rlimit small = old;
+    small.rlim_cur = before.size() / 2;
+    ::setrlimit(RLIMIT_FSIZE, &small);
+    spec.resume = true;
+    spec.epochs = 2;
+    const std::string message = test::message_of<Error>([&] { fit(small_network(), spec); });
+    ::setrlimit(RLIMIT_FSIZE, &old);
+    EXPECT_NE(message.find("checkpoint-last.safetensors"), std::string::npos) << message;
+    EXPECT_NE(message.find("File too large"), std::string::npos) << message;
+    EXPECT_TRUE(bytes_of(directory.path() / "checkpoint-last.safetensors") == before);
+}
+
+TEST(Fit, PlateausAreCountedAcrossAResume) {
+    const TemporaryDirectory whole("plateau_whole"), parts("plateau_parts");
+    FitSpec spec = small_fit(whole.path(), 5);
+    spec.schedule = {ReduceOnPlateau{.factor = 0.5, .patience = 0}};
+    const FitResult result = fit(small_network(), spec);
+    spec.out = parts.path();
+    spec.resume = true;
+    spec.epochs = 2;
+    fit(small_network(), spec);
+    spec.epochs = 5;
+    const FitResult resumed = fit(small_network(), spec);
+    EXPECT_EQ(resumed.resumed_from, 20);
+    EXPECT_EQ(resumed.history, result.history);
+    expect_same_run(parts.path(), whole.path());
+}
+
+}  // namespace
+}  // namespace fovea
