@@ -126,11 +126,35 @@ struct ThresholdSpec {
 /// x above the threshold, `value` elsewhere.
 Value threshold(const Value& x, const ThresholdSpec& spec, std::string_view name = {});
 
+struct MaxoutSpec {
+    std::int64_t pieces;
+};
+/// [N, C pieces, ...] -> [N, C, ...]: the largest of `pieces` neighbouring channels.
+Value maxout(const Value& x, const MaxoutSpec& spec, std::string_view name = {});
+
 struct AxisSpec {
     std::int64_t axis = 1;  ///< 1: over the classes of [N, L] or [N, L, H, W]; negative counts from the end
 };
 Value softmax(const Value& x, const AxisSpec& spec = {}, std::string_view name = {});
 Value log_softmax(const Value& x, const AxisSpec& spec = {}, std::string_view name = {});
+/// Gated linear unit: the first half along the axis times the sigmoid of the second.
+Value glu(const Value& x, const AxisSpec& spec = {}, std::string_view name = {});
+struct SqueezeExciteSpec {
+    enum class Activation { relu, silu };
+    enum class Gate { sigmoid, hard_sigmoid };
+    std::int64_t squeeze;  ///< channels in between
+    Activation activation = Activation::relu;
+    Gate gate = Gate::sigmoid;
+};
+/// x times a gate per channel, gate(fc2(activation(fc1(mean over H, W)))): 1x1 convolutions "<name>.fc1" and "<name>.fc2".
+Value squeeze_excite(const Value& x, const SqueezeExciteSpec& spec, std::string_view name = {});
+struct RbfSpec {
+    Tensor codes;            ///< [L, F]
+    bool trainable = false;  ///< LeNet-5's are fixed
+};
+/// Squared distances of features [N, F] to the codes: [N, L]. Parameter "<name>.weight".
+Value rbf(const Value& x, const RbfSpec& spec, std::string_view name = {});
+Value rbf(const Value& x, const Value& codes, std::string_view name = {});
 
 // ---- elementary functions ---------------------------------------------------------------------------------------------------
 
@@ -165,6 +189,10 @@ Value where(const Value& condition, const Value& a, const Value& b, std::string_
 Value per_channel(const Value& v, const Value& like);
 /// labels [N, ...] (i32) -> [N, L, ...], the shape of `like`: 1 at the label's class. A label outside 0..L-1 gives zeros.
 Value one_hot(const Value& labels, const Value& like);
+/// The same, where only `ignore_index` may lie outside (zeros); another label fails when it is met.
+Value one_hot(const Value& labels, const Value& like, std::int64_t ignore_index);
+/// Largest value over axes; equal ones share the gradient.
+Value max_over(const Value& x, const ReduceSpec& spec = {}, std::string_view name = {});
 /// x + 1 for i64 counts.
 Value increment(const Value& x, std::string_view name = {});
 
@@ -179,6 +207,50 @@ struct BatchNormSpec {
 /// Batch normalisation per channel of [N, C, ...]; in training over the batch, in inference over the running statistics.
 /// Parameters "<name>.weight", "<name>.bias"; buffers "<name>.running_mean", ".running_var", ".num_batches_tracked" (i64).
 Value batch_norm(const Value& x, const BatchNormSpec& spec = {}, std::string_view name = {});
+
+struct InstanceNormSpec {
+    double eps = 1e-5;
+    bool affine = false;
+};
+/// Each channel of each sample to mean 0 and variance 1. Parameters (affine) "<name>.weight", "<name>.bias" [C].
+Value instance_norm(const Value& x, const InstanceNormSpec& spec = {}, std::string_view name = {});
+struct GroupNormSpec {
+    std::int64_t groups;
+    double eps = 1e-5;
+    bool affine = true;
+};
+Value group_norm(const Value& x, const GroupNormSpec& spec, std::string_view name = {});
+struct LayerNormSpec {
+    double eps = 1e-5;
+    int dims = 1;                 ///< how many of the last dimensions are normalised together
+    bool channels_first = false;  ///< over C of [N, C, H, W] instead (ConvNeXt)
+    bool affine = true;
+};
+Value layer_norm(const Value& x, const LayerNormSpec& spec = {}, std::string_view name = {});
+struct L2NormalizeSpec {
+    std::int64_t axis = 1;
+    double eps = 1e-12;
+};
+/// x / max(|x|, eps) along the axis.
+Value l2_normalize(const Value& x, const L2NormalizeSpec& spec = {}, std::string_view name = {});
+struct L2NormSpec {
+    double scale = 20;  ///< where training starts
+    double eps = 1e-12;
+};
+/// SSD's conv4_3: each position scaled to length 1 over the channels, times a trained "<name>.weight" [C]. Liu et al. 2015, arXiv:1506.04579.
+Value l2_norm(const Value& x, const L2NormSpec& spec = {}, std::string_view name = {});
+/// Subtractive contrast normalisation: each plane without its mean.
+Value subtract_mean(const Value& x, std::string_view name = {});
+enum class LrnConvention { torch, caffe, krizhevsky };
+struct LrnSpec {
+    std::int64_t size = 5;
+    double alpha = 1e-4, beta = 0.75;
+    double k = 1;  ///< 2 in the paper
+    LrnConvention convention = LrnConvention::torch;  ///< torch, caffe: alpha is divided by the window's size; krizhevsky: used as it is
+    bool within_channel = false;                      ///< the window is size x size positions of one channel
+};
+/// Local response normalisation, by default across `size` neighbouring channels.
+Value lrn(const Value& x, const LrnSpec& spec = {}, std::string_view name = {});
 
 // ---- regularisation ---------------------------------------------------------------------------------------------------------
 
@@ -213,6 +285,91 @@ struct CrossEntropySpec {
 Value cross_entropy(const Value& logits, const Value& labels, const CrossEntropySpec& spec = {}, std::string_view name = {});
 /// The same with labels from an input "label" that it declares.
 Value cross_entropy(const Value& logits, const CrossEntropySpec& spec = {}, std::string_view name = {});
+
+struct LossSpec {
+    Reduction reduction = Reduction::mean;
+};
+/// Targets are probabilities [N, L, ...] instead of labels; the mean is over samples and places.
+Value cross_entropy_soft(const Value& logits, const Value& targets, const LossSpec& spec = {}, std::string_view name = {});
+struct NllSpec {
+    std::vector<double> class_weights{};
+    std::int64_t ignore_index = -100;
+    Reduction reduction = Reduction::mean;
+};
+/// -log p of the label, from log-probabilities.
+Value nll_loss(const Value& log_probabilities, const Value& labels, const NllSpec& spec = {}, std::string_view name = {});
+struct MultiMarginSpec {
+    double margin = 1, p = 1;
+    Reduction reduction = Reduction::mean;
+};
+/// Hinge on every wrong class, max(0, margin - x_label + x_c)^p, summed and divided by the number of classes as PyTorch does.
+Value multi_margin_loss(const Value& x, const Value& labels, const MultiMarginSpec& spec = {}, std::string_view name = {});
+struct MarginSpec {
+    double margin = 1;
+    Reduction reduction = Reduction::mean;
+};
+/// The same without the division: the multiclass SVM of Weston & Watkins as taught in CS231n.
+Value svm_loss(const Value& x, const Value& labels, const MarginSpec& spec = {}, std::string_view name = {});
+/// Binary cross-entropy of probabilities p with targets in 0..1.
+Value bce(const Value& p, const Value& t, const LossSpec& spec = {}, std::string_view name = {});
+struct BceSpec {
+    std::vector<double> pos_weight{};  ///< one per class (dimension 1): weight of its positive targets
+    Reduction reduction = Reduction::mean;
+};
+Value bce_with_logits(const Value& x, const Value& t, const BceSpec& spec = {}, std::string_view name = {});
+/// Every target is t: real or fake in a GAN.
+Value bce_with_logits(const Value& x, double t, const BceSpec& spec = {}, std::string_view name = {});
+struct FocalSpec {
+    double alpha = 0.25;  ///< weight of positive targets; negative: none
+    double gamma = 2;
+    Reduction reduction = Reduction::sum;  ///< a detector divides by its number of matched anchors
+};
+/// Lin et al. 2017, arXiv:1708.02002, eq. 5, on logits with targets 0 or 1.
+Value sigmoid_focal_loss(const Value& x, const Value& t, const FocalSpec& spec = {}, std::string_view name = {});
+struct DiceSpec {
+    double eps = 1e-6;
+    std::int64_t ignore_index = -100;
+};
+/// 1 - mean over samples and classes of (2 sum p g + eps) / (sum p + sum g + eps), p the softmax of [N, L, H, W]. Milletari et al. 2016.
+Value dice_loss(const Value& logits, const Value& labels, const DiceSpec& spec = {}, std::string_view name = {});
+struct BinaryDiceSpec {
+    double eps = 1;
+};
+/// The same with p = sigmoid(logits) and sums over everything.
+Value binary_dice_loss(const Value& logits, const Value& t, const BinaryDiceSpec& spec = {}, std::string_view name = {});
+Value mse(const Value& x, const Value& t, const LossSpec& spec = {}, std::string_view name = {});
+Value mse(const Value& x, double t, const LossSpec& spec = {}, std::string_view name = {});
+Value l1(const Value& x, const Value& t, const LossSpec& spec = {}, std::string_view name = {});
+struct SmoothL1Spec {
+    double beta = 1;   ///< |d| where the parabola becomes a line of slope 1
+    double sigma = 0;  ///< if given: beta = 1 / sigma^2 (Fast and Faster R-CNN)
+    Reduction reduction = Reduction::mean;
+};
+Value smooth_l1(const Value& x, const Value& t, const SmoothL1Spec& spec = {}, std::string_view name = {});
+struct HuberSpec {
+    double delta = 1;  ///< slope of the line, and where it begins
+    Reduction reduction = Reduction::mean;
+};
+Value huber(const Value& x, const Value& t, const HuberSpec& spec = {}, std::string_view name = {});
+struct CosineSpec {
+    std::int64_t axis = 1;
+    double eps = 1e-8;
+};
+Value cosine_similarity(const Value& a, const Value& b, const CosineSpec& spec = {}, std::string_view name = {});
+struct TripletSpec {
+    double margin = 1, p = 2, eps = 1e-6;
+    Reduction reduction = Reduction::mean;
+};
+/// max(0, |anchor - positive| - |anchor - negative| + margin), distances over the last dimension.
+Value triplet_margin(const Value& anchor, const Value& positive, const Value& negative, const TripletSpec& spec = {}, std::string_view name = {});
+struct LossPart {
+    std::string name;
+    Value loss;
+    double weight = 1;
+};
+/// The weighted sum of several losses. Each weighted part becomes an output of the graph under its name, so that a log can show them
+/// apart and they add up to the total.
+Value weighted_sum(const std::vector<LossPart>& parts, std::string_view name = {});
 
 // ---- optimiser updates --------------------------------------------------------------------------------------------------------
 // Each returns p'; the new state follows as siblings 1, 2, ... in the order of the state arguments that are present. The learning

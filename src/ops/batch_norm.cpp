@@ -11,7 +11,9 @@ namespace fovea {
 
 Value batch_norm(const Value& x, const BatchNormSpec& spec, std::string_view name) {
     Graph& graph = x.graph();
-    const std::string base(name.empty() ? "batch_norm" : name);
+    std::string base(name.empty() ? "batch_norm" : name);
+    // Unnamed layers must not share their statistics: numbered like layer_name(), by a tensor that every batch norm has.
+    for (int i = 1; name.empty() && graph.find_parameter(graph.path_of(base + ".running_mean")) != nullptr; ++i) base = fmt::format("batch_norm_{}", i);
     require<ShapeError>(x.shape().rank() >= 2 && x.shape()[1] > 0, "batch_norm '{}': the input is [N, C, ...], got {}", graph.path_of(base), x.shape());
     require<ArgumentError>(spec.eps > 0, "batch_norm '{}': eps must be positive, got {}", graph.path_of(base), spec.eps);
     require<ArgumentError>(spec.momentum >= 0 && spec.momentum <= 1, "batch_norm '{}': momentum is the weight of the new batch, 0..1, got {}", graph.path_of(base), spec.momentum);

@@ -3,6 +3,7 @@
 
 #include "fovea/ops.h"
 #include "graph/op.h"
+#include "ops/layer.h"
 #include "ops/unary.h"
 
 namespace fovea {
@@ -17,7 +18,7 @@ Value prelu_with_slope(const Value& x, const Value& slope, std::string_view name
 
 Value prelu(const Value& x, const PreluSpec& spec, std::string_view name) {
     Graph& graph = x.graph();
-    const std::string base(name.empty() ? "prelu" : name);
+    const std::string base = layer_name(graph, name, "prelu");
     require<ShapeError>(spec.shared || x.shape().rank() >= 2, "prelu '{}': one slope per channel needs [N, C, ...], got {}", graph.path_of(base), x.shape());
     return prelu_with_slope(x, graph.parameter(base + ".weight", {spec.shared ? 1 : x.shape()[1]}, Init::constant(spec.slope)), base);
 }

@@ -164,7 +164,7 @@ void backward_loops(const OpRun& run) {
 /// dlogits = (sum(t) softmax(x) - t) dloss / divisor, from one-hot labels.
 Values expand_backward(const Node& node) {
     const Value x = node.inputs[0], labels = node.inputs[1], dloss = node.inputs[2];
-    const Value hot = one_hot(labels, x);
+    const Value hot = one_hot(labels, x, node.attrs.integer("ignore_index", -100));
     const ReduceSpec over_classes{.axes = {1}, .keep = true};
     const double smoothing = node.attrs.real("label_smoothing", 0), classes = static_cast<double>(x.shape()[1]);
     const std::string reduction = node.attrs.text("reduction", "mean");
