@@ -141,6 +141,7 @@ private:
         if (resumes) restore(load_checkpoint(directory_.last()), directory_.last().string());
         else begin_anew();
         result_.resumed_from = progress_.updates;
+        directory_.remove_leftovers();
         Json config = recipe();
         config["epochs"] = spec_.epochs;
         config["threads"] = threads();

@@ -19,6 +19,16 @@ RunDirectory::RunDirectory(std::filesystem::path path) : path_(std::move(path)) 
     require(::access(path_.c_str(), W_OK) == 0, "run directory '{}' cannot be written to: {}", path_.string(), std::strerror(errno));
 }
 
+void RunDirectory::remove_leftovers() const {
+    if (!is_on()) return;
+    std::error_code ignored;
+    for (const auto& entry : std::filesystem::directory_iterator(path_, ignored)) {
+        const std::string name = entry.path().filename().string();
+        for (const std::string_view written : {"checkpoint-last.safetensors.", "checkpoint-best.safetensors.", "config.json.", "metrics.jsonl."})
+            if (name.starts_with(written) && name.size() == written.size() + 6) std::filesystem::remove(entry.path(), ignored);
+    }
+}
+
 void RunDirectory::write_config(const Json& config) const {
     if (is_on()) write_file_atomically((path_ / "config.json").string(), config.dump(2) + "\n");
 }

@@ -20,6 +20,8 @@ public:
     [[nodiscard]] std::filesystem::path last() const { return path_ / "checkpoint-last.safetensors"; }
     [[nodiscard]] std::filesystem::path best() const { return path_ / "checkpoint-best.safetensors"; }
     [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+    /// What writers that were killed left behind: "checkpoint-last.safetensors.Xa81b2".
+    void remove_leftovers() const;
     void write_config(const Json& config) const;
 
     /// Opens metrics.jsonl, without the lines that lie after `updates` updates and `epochs` finished epochs: a resumed run writes them again.

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "fovea/models.h"
 #include "small_run.h"
 
 extern char** environ;
@@ -160,9 +161,11 @@ TEST(Fit, KilledAtAnyMomentAndResumedEndsWithTheSameBytes) {
         std::filesystem::remove_all(killed.path());
     }
     EXPECT_EQ(kills, 20);
+    std::ofstream(killed.path() / "checkpoint-last.safetensors.aB3x_9") << "half a checkpoint";
     ::waitpid(start_child(killed.path()), &status, 0);
     ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     expect_same_run(killed.path(), whole.path());
+    EXPECT_EQ(std::distance(std::filesystem::directory_iterator(killed.path()), {}), 4) << "what killed writers left is removed";
 }
 
 TEST(Fit, RefusesToResumeAnotherRun) {
@@ -231,6 +234,23 @@ TEST(Fit, AFullDiskStopsTheRunAndKeepsTheCheckpoint) {
     EXPECT_NE(message.find("checkpoint-last.safetensors"), std::string::npos) << message;
     EXPECT_NE(message.find("File too large"), std::string::npos) << message;
     EXPECT_TRUE(bytes_of(directory.path() / "checkpoint-last.safetensors") == before);
+}
+
+TEST(Fit, LearnsDigits) {
+    const char* data = std::getenv("FOVEA_DATA");
+    if (data == nullptr) GTEST_SKIP() << "FOVEA_DATA names no directory with mnist";
+    FitSpec spec;
+    spec.model = "lenet5";
+    spec.train = subset(mnist(std::filesystem::path(data) / "mnist", Split::train), 0, 6400);
+    spec.validation = subset(mnist(std::filesystem::path(data) / "mnist", Split::test), 0, 2000);
+    const ModelCard& card = find_model("lenet5");
+    spec.preprocess = card.preprocess;
+    spec.epochs = 2;
+    spec.batch = 64;
+    spec.optimizer = Sgd{.lr = 0.05, .momentum = 0.9};
+    const FitResult result = fit(build_model("lenet5"), spec);
+    RecordProperty("images_per_second", static_cast<int>(12800 / result.seconds));
+    EXPECT_GT(result.best_metric, 0.9);  // 93 % with this seed; guessing gives 10 %
 }
 
 TEST(Fit, PlateausAreCountedAcrossAResume) {
