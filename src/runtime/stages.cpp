@@ -7,7 +7,7 @@ namespace fovea {
 namespace {
 
 // A stage keeps all its buffers alive at once (its parts run ahead of one another), so long stages cost memory.
-constexpr std::size_t stage_bytes_limit = std::size_t{48} << 20;
+constexpr std::size_t stage_bytes_limit = std::size_t{16} << 20;
 
 struct Access {
     bool by_rows = true;  ///< all accesses so far went by rows
