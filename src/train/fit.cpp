@@ -41,6 +41,7 @@ class Run {
 public:
     Run(const Graph& network, const FitSpec& spec)
         : network_(network), spec_(checked(spec)), loader_(spec.train, loader_spec()), directory_(spec.out), trainer_(make_trainer()) {
+        require<ArgumentError>(loader_.steps() > 0, "fit: '{}' has {} pictures, not enough for one batch of {}", spec_.train->name(), spec_.train->size(), spec_.batch);
         bigger_is_better_ = spec_.metric != "loss";
         if (auto* plateau = std::get_if<ReduceOnPlateau>(&spec_.schedule.kind)) plateau->bigger_is_better = bigger_is_better_;
     }

@@ -181,6 +181,13 @@ TEST(Fit, RefusesToResumeAnotherRun) {
     EXPECT_NE(message.find("was made with batch 32, this run has 16"), std::string::npos) << message;
 }
 
+TEST(Fit, SaysWhenASetIsSmallerThanABatch) {
+    FitSpec spec = small_fit({});
+    spec.batch = 400;
+    spec.drop_last = true;
+    EXPECT_EQ(test::message_of<ArgumentError>([&] { fit(small_network(), spec); }), "fit: 'train' has 310 pictures, not enough for one batch of 400");
+}
+
 TEST(Fit, OverwritesARunOnlyWhenAsked) {
     const TemporaryDirectory directory("overwrite");
     FitSpec spec = small_fit(directory.path(), 1);
