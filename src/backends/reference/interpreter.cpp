@@ -37,7 +37,12 @@ std::vector<Tensor> run_node(const Node& node, std::span<const Tensor> inputs, c
 
 std::vector<Tensor> interpret(const Graph& graph, std::span<const Value> wanted, const std::map<std::string, Tensor>& inputs, const Parameters& parameters,
                               const Interpretation& how) {
-    const std::vector<bool> needed = reachable(graph, wanted);
+    // An input read for its shape alone is not computed: it may depend on values that are not given.
+    std::vector<bool> needed(graph.nodes().size(), false);
+    for (const Value& value : wanted) needed[static_cast<std::size_t>(value.id())] = true;
+    for (auto node = graph.nodes().rbegin(); node != graph.nodes().rend(); ++node)
+        for (std::size_t i = 0; needed[static_cast<std::size_t>(node->id)] && i < node->inputs.size(); ++i)
+            if (!node->inputs[i].is_empty() && !(node->op->shape_only >> i & 1)) needed[static_cast<std::size_t>(node->inputs[i].id())] = true;
     std::vector<std::vector<Tensor>> results(graph.nodes().size());
     std::vector<int> last_use(graph.nodes().size(), -1);
     for (const Node& node : graph.nodes())
@@ -57,8 +62,14 @@ std::vector<Tensor> interpret(const Graph& graph, std::span<const Value> wanted,
             result = {node.attrs.tensor("value").to(stored(node.outputs[0].dtype, how.real))};
         } else {
             std::vector<Tensor> given;
-            for (const Value& input : node.inputs)
-                given.push_back(input.is_empty() ? Tensor{} : results[static_cast<std::size_t>(input.id())][static_cast<std::size_t>(input.output())]);
+            for (const Value& input : node.inputs) {
+                if (input.is_empty())
+                    given.emplace_back();
+                else if (!needed[static_cast<std::size_t>(input.id())])
+                    given.emplace_back(input.shape(), stored(input.dtype(), how.real));
+                else
+                    given.push_back(results[static_cast<std::size_t>(input.id())][static_cast<std::size_t>(input.output())]);
+            }
             result = run_node(node, given, how);
             for (const Value& input : node.inputs)
                 if (!input.is_empty() && last_use[static_cast<std::size_t>(input.id())] == node.id) results[static_cast<std::size_t>(input.id())].clear();
