@@ -55,9 +55,6 @@ Value squash(const Value& x, std::string_view name = {}) { return scaled_tanh(x,
 /// Uniform in +-2.4 / inputs, the paper's choice (sec. II.B and appendix A).
 Init by_inputs(double inputs) { return Init::uniform(-2.4 / inputs, 2.4 / inputs); }
 
-/// [N, 84] and [classes, 84] -> [N, classes]: squared distance of each row to each centre.
-Value rbf_distance(const Value& x, const Value& centres) { return sum(square(unsqueeze(x, 1) - centres), {.axes = {2}}, "rbf_units"); }
-
 }  // namespace
 
 Graph build_lenet5_classic(const ModelCard&, const ModelOptions& options) {
@@ -88,7 +85,7 @@ Graph build_lenet5_classic(const ModelCard&, const ModelOptions& options) {
     x = squash(subsample(x, 2, "s4"));
     x = squash(conv2d(x, {.out = 120, .kernel = 5, .init = by_inputs(400), .bias_init = by_inputs(400)}, "c5"));
     x = squash(linear(flatten(x), {.out = 84, .init = by_inputs(120), .bias_init = by_inputs(120)}, "f6"));
-    net.output("out", rbf_distance(x, centres));
+    net.output("out", rbf(x, centres, "rbf_units"));
     return net;
 }
 

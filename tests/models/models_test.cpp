@@ -89,6 +89,9 @@ TEST(Models, StateNamesAreThoseOfTheReferenceImplementation) {
     EXPECT_EQ(names("lenet5_modern"),
               (std::vector<std::string>{"conv1.weight [6, 1, 5, 5]", "conv1.bias [6]", "conv2.weight [16, 6, 5, 5]", "conv2.bias [16]", "fc1.weight [120, 400]", "fc1.bias [120]",
                                         "fc2.weight [84, 120]", "fc2.bias [84]", "fc3.weight [10, 84]", "fc3.bias [10]"}));
+    EXPECT_EQ(names("lenet5_classic"),
+              (std::vector<std::string>{"rbf [10, 84]", "c1.weight [6, 1, 5, 5]", "c1.bias [6]", "s2.weight [6]", "s2.bias [6]", "c3.weight [16, 6, 5, 5]", "c3.bias [16]", "s4.weight [16]",
+                                        "s4.bias [16]", "c5.weight [120, 16, 5, 5]", "c5.bias [120]", "f6.weight [84, 120]", "f6.bias [84]"}));
     const auto resnet = names("cifar_resnet20");
     EXPECT_EQ(resnet.size(), 19U * 6 + 2);
     EXPECT_EQ(resnet[5], "bn1.num_batches_tracked []");
@@ -114,6 +117,32 @@ TEST(Models, PublishedResNet20WeightsFitTheNetwork) {
     Parameters parameters = make_parameters(build_model("resnet20"), 1);
     const std::string path = std::string(data) + "/weights/resnet_cifar10/resnet20-12fca82f.th";
     EXPECT_TRUE(load_into(parameters, load_weights(path), {.name = path}).is_exact());
+}
+
+TEST(Models, WeightsThatConnectNothingInTheOldLeNetHaveNoEffectAndNoGradient) {
+    Graph net = build_model("lenet5_classic");
+    const Value loss = model_loss(ModelLoss::label_distance, net.find_output("out"), net.input("label", {dynamic}, DType::i32));
+    const Value weight = net.find("c3.weight"), gradient = gradients(loss, {&weight, 1}).front();
+    Graph fixed = net.clone();
+    fixed.output("gradient", Value(&fixed, gradient.id(), gradient.output()));
+    fixed = specialize(fixed, {{"image", {1, 1, 32, 32}}, {"label", {1}}});
+    const Value wanted[] = {fixed.find_output("out"), fixed.find_output("gradient")};
+    Parameters parameters = make_parameters(net, 1);
+    const std::map<std::string, Tensor> inputs{{"image", test::filled({1, 1, 32, 32}, "picture")}, {"label", Tensor::of({3}, {1})}};
+    const auto before = interpret(fixed, wanted, inputs, parameters);
+    // Map 0 of C3 sees maps 0, 1, 2 of S2; the paper's table connects 60 of 96 pairs.
+    std::int64_t silent = 0;
+    Tensor& c3 = parameters.at("c3.weight");
+    for (std::int64_t pair = 0; pair < 96; ++pair) {
+        bool is_silent = true;
+        for (std::int64_t i = pair * 25; i < (pair + 1) * 25; ++i) is_silent &= before[1].at(i) == 0;
+        silent += is_silent;
+        EXPECT_FALSE(pair < 3 && is_silent);
+        if (is_silent)
+            for (std::int64_t i = pair * 25; i < (pair + 1) * 25; ++i) c3.set(i, 100);
+    }
+    EXPECT_EQ(silent, 36);
+    EXPECT_EQ(test::values_of(before[0]), test::values_of(interpret(fixed, wanted, inputs, parameters)[0]));
 }
 
 TEST(Models, PredictionsFollowTheLoss) {

@@ -15,6 +15,24 @@ OpResult batch_normalised(OpCase& op) {
     return {{y, y.sibling(3), y.sibling(4)}, 1};
 }
 
+/// "alpha_divided_by_size": PyTorch's and Caffe's convention, else Krizhevsky's.
+OpResult local_response(OpCase& op) {
+    return lrn(op.x(), {.size = op.integer("size", 5), .alpha = op.real("alpha", 1e-4), .beta = op.real("beta", 0.75), .k = op.real("k", 1),
+                        .convention = op.flag("alpha_divided_by_size", true) ? LrnConvention::torch : LrnConvention::krizhevsky});
+}
+
+/// gamma and beta, where the case has them, over dimension `axis` of y.
+OpResult affine(OpCase& op, const Value& y, int axis) {
+    if (!op.has(1)) return y;
+    std::vector<std::int64_t> shape(static_cast<std::size_t>(y.shape().rank()), 1);
+    shape[static_cast<std::size_t>(axis)] = y.shape()[axis];
+    const Value scaled = y * reshape(op.x(1), shape);
+    return op.has(2) ? scaled + reshape(op.x(2), shape) : scaled;
+}
+
+/// Over the channels, the last dimension of [N, H, W, C].
+OpResult layer_normalised(OpCase& op) { return affine(op, layer_norm(op.x(), {.eps = op.real("eps", 1e-5), .affine = false}), op.shape().rank() - 1); }
+
 /// Dropout under a mask the case gives: `groups` draws u('mask') >= p, each for the elements of one leading index; kept values are
 /// divided by 1 - p.
 OpResult masked(OpCase& op, int leading) {
@@ -30,6 +48,12 @@ OpResult masked(OpCase& op, int leading) {
 
 void add_norm_ops(OpTable& table) {
     table["batch_norm"] = batch_normalised;
+    table["local_response_norm"] = local_response;
+    table["group_norm"] = [](OpCase& op) { return affine(op, group_norm(op.x(), {.groups = op.integer("groups", 1), .eps = op.real("eps", 1e-5), .affine = false}), 1); };
+    table["instance_norm"] = [](OpCase& op) { return affine(op, instance_norm(op.x(), {.eps = op.real("eps", 1e-5)}), 1); };
+    table["layer_norm"] = layer_normalised;
+    table["normalize"] = [](OpCase& op) { return affine(op, l2_normalize(op.x(), {.axis = op.integer("dim", 1), .eps = op.real("eps", 1e-12)}), static_cast<int>(op.integer("dim", 1))); };
+    table["mean_subtract"] = [](OpCase& op) -> OpResult { return subtract_mean(op.x()); };
     table["dropout"] = [](OpCase& op) { return masked(op, op.shape().rank()); };
     table["dropout2d"] = [](OpCase& op) { return masked(op, 2); };
     table["stochastic_depth"] = [](OpCase& op) { return masked(op, op.text("mode", "row") == "row" ? 1 : 0); };

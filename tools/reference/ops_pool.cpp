@@ -26,18 +26,6 @@ OpResult average_pool(OpCase& op) {
                              .count_include_pad = op.flag("count_include_pad", true)});
 }
 
-/// The largest of `pieces` consecutive channels.
-OpResult channel_maxout(OpCase& op) {
-    const std::int64_t pieces = op.integer("pieces", 2), groups = op.shape()[1] / pieces;
-    const Value grouped = reshape(op.x(), {0, groups, pieces, op.shape()[2], op.shape()[3]});
-    Value best;
-    for (std::int64_t k = 0; k < pieces; ++k) {
-        const Value piece = squeeze(slice(grouped, {.axis = 2, .start = k, .stop = k + 1}), 2);
-        best = best.is_empty() ? piece : maximum(best, piece);
-    }
-    return best;
-}
-
 }  // namespace
 
 void add_pool_ops(OpTable& table) {
@@ -49,7 +37,7 @@ void add_pool_ops(OpTable& table) {
     table["lp_pool2d"] = [](OpCase& op) -> OpResult {
         return lp_pool(op.x(), {.p = op.real("p", 2), .kernel = op.size2("kernel", 2), .stride = op.size2("stride", 0), .ceil = op.flag("ceil_mode", false)});
     };
-    table["maxout"] = channel_maxout;
+    table["maxout"] = [](OpCase& op) -> OpResult { return maxout(op.x(), {.pieces = op.integer("pieces", 2)}); };
     table["unpool_bed_of_nails"] = [](OpCase& op) -> OpResult { return unpool_bed_of_nails(op.x(), op.size2("factor", 2)); };
     table["unpool_nearest"] = [](OpCase& op) -> OpResult { return unpool_nearest(op.x(), op.size2("factor", 2)); };
 }
