@@ -23,7 +23,7 @@ fuzz:
 	cmake/packages.sh all fuzz
 	cmake --preset fuzz
 	cmake --build --preset fuzz
-	tests/fuzz/run.sh build/fuzz 60
+	tests/fuzz/run.sh 60 build/fuzz
 
 packages:
 	@cmake/packages.sh all

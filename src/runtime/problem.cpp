@@ -94,7 +94,8 @@ std::string short_spelling(const Node& node) {
         if (op == "conv2d" && has(2)) text += " bias";
         if (op == "conv2d" && has(3)) text += " add";
         if (backward_input && has(3)) text += " bias";
-        return text + rest(node.attrs, {"stride", "pad", "dilation", "groups", "activation", "output_pad"}) + activation;
+        if (backward_weight && node.attrs.flag("bias")) text += " bias";
+        return text + rest(node.attrs, {"stride", "pad", "dilation", "groups", "activation", "output_pad", "bias"}) + activation;
     }
     if (op == "linear" && node.inputs.size() <= 3) {
         const Shape x = input(0);
@@ -231,6 +232,7 @@ private:
             const auto krs = second("krs");
             attrs_ = {{"stride", std::vector<std::int64_t>{1, 1}}, {"pad", std::vector<std::int64_t>(4, 0)}, {"dilation", std::vector<std::int64_t>{1, 1}}, {"groups", std::int64_t{1}}};
             options(2, bias, add);
+            if (op_ == "conv2d_backward_weight" && bias) attrs_.set("bias", true);  // it gives the gradient of the bias too
             return convolution(x, krs, bias, add);
         }
         if (op_ == "linear") {

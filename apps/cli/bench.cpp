@@ -1,0 +1,234 @@
+// fovea bench resnet20 --batch 128 --train      and      fovea bench "conv2d n8c64h56w56 k128r3s3 stride2 pad1 f32"
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "command.h"
+#include "fovea/nn.h"
+#include "fovea/ops.h"
+#include "fovea/runtime.h"
+#include "fovea/train.h"
+#include "network.h"
+
+namespace fovea::cli {
+
+namespace {
+
+struct BenchArguments {
+    Common common;
+    std::string what, backend = "cpu", precision = "f32", trace;
+    std::int64_t batch = 1;
+    bool is_training = false, profile = false;
+    double seconds = 2;
+};
+
+double now_ms() { return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+/// Uniform in 0..1, labels below `classes`, the optimiser's scalars as in a first step.
+std::map<std::string, Tensor> inputs_for(const Executable& executable, std::int64_t classes, std::uint64_t seed) {
+    std::map<std::string, Tensor> inputs;
+    for (const auto& [name, type] : executable.inputs()) {
+        Tensor tensor(type.shape, type.dtype);
+        const Rng rng(seed, hash_name(name));
+        for (std::int64_t i = 0; i < tensor.elements(); ++i) {
+            const auto at = static_cast<std::uint64_t>(i);
+            if (name == "lr") tensor.set(i, 1e-3);
+            else if (name == "t") tensor.set(i, 1);
+            else if (name == "momentum") tensor.set(i, 0.9);
+            else if (type.dtype == DType::f32 || type.dtype == DType::f64) tensor.set(i, rng.uniform(at));
+            else tensor.set(i, static_cast<double>(rng.below(at, classes)));
+        }
+        inputs[name] = std::move(tensor);
+    }
+    return inputs;
+}
+
+struct Times {
+    double median_ms = 0, min_ms = 0, first_ms = 0;
+    std::int64_t runs = 0;
+};
+
+/// Runs until `seconds` have passed, three times at least; the first run is reported apart.
+template <class F> Times measure(double seconds, F&& run) {
+    Times times;
+    double begin = now_ms();
+    run();
+    times.first_ms = now_ms() - begin;
+    std::vector<double> all;
+    const double end = now_ms() + seconds * 1000;
+    do {
+        begin = now_ms();
+        run();
+        all.push_back(now_ms() - begin);
+    } while (now_ms() < end || all.size() < 3);
+    std::sort(all.begin(), all.end());
+    times.runs = static_cast<std::int64_t>(all.size());
+    times.min_ms = all.front();
+    times.median_ms = all[all.size() / 2];
+    return times;
+}
+
+/// What a large matrix product reaches on this machine with these threads: the yardstick for "share of peak".
+double attainable_operations_per_ms(const BenchArguments& a) {
+    const Problem problem = parse_problem("linear n1024c1024 k1024 f32");
+    const Executable executable = compile(problem.graph, {}, {.backend = a.backend, .inference = true});
+    Session session(executable, std::make_shared<State>(make_parameters(problem.graph, 0)));
+    const auto inputs = inputs_for(executable, 1, 0);
+    const Times times = measure(0.25, [&] { session.run(inputs); });
+    return 2.0 * 1024 * 1024 * 1024 / times.min_ms;
+}
+
+std::string profile_table(const std::vector<ProfileLine>& lines, double peak) {
+    double total = 0;
+    for (const ProfileLine& line : lines) total += line.ms;
+    std::vector<const ProfileLine*> sorted;
+    for (const ProfileLine& line : lines) sorted.push_back(&line);
+    std::stable_sort(sorted.begin(), sorted.end(), [](const auto* x, const auto* y) { return x->ms > y->ms; });
+    std::vector<std::vector<std::string>> rows{{"node", "ms", "share", "of peak", "kernel", "problem"}};
+    for (const ProfileLine* line : sorted) {
+        const double operations_per_ms = line->ms > 0 ? static_cast<double>(line->plan.operations) / line->ms : 0;
+        rows.push_back({line->plan.path, fmt::format("{:.3f}", line->ms), fmt::format("{:.1f} %", total > 0 ? 100 * line->ms / total : 0.0),
+                        line->plan.operations ? fmt::format("{:.0f} %", 100 * operations_per_ms / peak) : "", line->plan.kernel, line->plan.problem});
+    }
+    return table(rows, "<>>><<");
+}
+
+/// What is measured, ready to run: run() is one step or one inference.
+struct Bench {
+    std::string title;
+    Executable executable;
+    std::shared_ptr<State> state;
+    std::function<void()> run;
+    std::map<std::string, Tensor> inputs;
+    std::int64_t images = 0;  ///< per run; 0 for a single op
+    std::int64_t operations = 0;
+    std::shared_ptr<void> owner;
+};
+
+CompileOptions options_of(const BenchArguments& a) {
+    CompileOptions options;
+    options.backend = a.backend;
+    options.precision = a.precision == "f64" ? Precision::f64 : Precision::f32;
+    return options;
+}
+
+Bench bench_session(std::string title, const Graph& graph, const std::map<std::string, Shape>& shapes, const CompileOptions& options, std::int64_t classes, std::uint64_t seed) {
+    const Executable executable = compile(graph, shapes, options);
+    auto state = std::make_shared<State>(make_parameters(graph, seed));
+    auto session = std::make_shared<Session>(executable, state);
+    auto inputs = inputs_for(executable, classes, seed);
+    return {std::move(title), executable, state, [session, inputs] { session->run(inputs); }, inputs, 0, 0, session};
+}
+
+Bench bench_problem(const BenchArguments& a) {
+    const Problem problem = parse_problem(a.what);
+    CompileOptions options = options_of(a);
+    options.precision = problem.precision;
+    if (options.precision == Precision::f64) options.backend = "reference";
+    return bench_session(a.what, problem.graph, {}, options, 1, a.common.seed);
+}
+
+Bench bench_model(const BenchArguments& a) {
+    const Network model = build_network(a.what);
+    const Value logits = scores_of(model.graph);
+    const std::int64_t classes = logits.shape()[1];
+    Shape image = model.graph.inputs().front().shape();
+    image[0] = a.batch;
+    const CompileOptions options = options_of(a);
+    Bench bench = [&]() -> Bench {
+        if (!a.is_training) {
+            CompileOptions inference = options;
+            inference.inference = true;
+            return bench_session(fmt::format("{} {} inference", model.model, image.str()), model.graph, {{"image", image}}, inference, classes, a.common.seed);
+        }
+        Graph graph = model.graph.clone();
+        const Value scores = scores_of(graph);
+        const Value loss = model.loss ? model.loss(scores, graph.input("label", {dynamic}, DType::i32)) : cross_entropy(scores);
+        auto trainer = std::make_shared<Trainer>(loss, Sgd{.lr = 1e-3, .momentum = 0.9}, TrainerSpec{.seed = a.common.seed, .compile = options});
+        const Executable executable = trainer->program().executable({{"image", image}, {"label", Shape{a.batch}}});
+        auto all = inputs_for(executable, classes, a.common.seed);
+        std::map<std::string, Tensor> inputs{{"image", all["image"]}, {"label", all["label"]}};
+        return {fmt::format("{} {} training step", model.model, image.str()), executable, trainer->program().state(), [trainer, inputs] { (void)trainer->step(inputs); }, all, 0, 0,
+                trainer};
+    }();
+    bench.images = a.batch;
+    return bench;
+}
+
+void bench(const BenchArguments& a) {
+    a.common.apply();
+    const bool is_problem = a.what.find_first_of(" [") != std::string::npos;
+    if (is_problem && a.is_training) throw ArgumentError("--train is for a network; the backward ops have problems of their own: conv2d_backward_input, conv2d_backward_weight");
+    const double begin = now_ms();
+    Bench bench = is_problem ? bench_problem(a) : bench_model(a);
+    const double compile_ms = now_ms() - begin;
+    for (const PlanLine& line : bench.executable.plan()) bench.operations += line.operations;
+    const Times times = measure(a.seconds, bench.run);
+    const std::size_t memory = peak_memory_bytes();  // before the yardstick, which needs its own
+
+    std::vector<ProfileLine> profile;
+    if (a.profile || !a.trace.empty()) {
+        Session session(bench.executable, bench.state);
+        session.run(bench.inputs);
+        session.set_profiling(true);
+        session.run(bench.inputs);
+        profile = session.profile();
+    }
+    if (!a.trace.empty()) {
+        std::ofstream file(a.trace);
+        file << chrome_trace(profile);
+        if (!file.flush()) throw Error(fmt::format("bench: cannot write '{}'", a.trace));
+    }
+    const double peak = attainable_operations_per_ms(a);
+    const double share = static_cast<double>(bench.operations) / times.min_ms / peak;
+    if (a.common.json) {
+        Json document{{"command", "bench"}, {"what", bench.title}, {"backend", a.backend}, {"threads", threads()}, {"batch", a.batch}, {"is_training", a.is_training},
+                      {"median_ms", times.median_ms}, {"min_ms", times.min_ms}, {"first_ms", times.first_ms}, {"compile_ms", compile_ms}, {"runs", times.runs},
+                      {"operations", bench.operations}, {"operations_per_second", static_cast<double>(bench.operations) / times.min_ms * 1e3}, {"share_of_peak", share},
+                      {"arena_bytes", bench.executable.arena_bytes()}, {"state_bytes", bench.state->bytes()}, {"peak_memory_bytes", memory}, {"fallbacks", bench.executable.fallbacks()}};
+        if (bench.images) document["images_per_second"] = static_cast<double>(bench.images) / times.median_ms * 1e3;
+        if (!profile.empty()) {
+            Json lines = Json::array();
+            for (const ProfileLine& line : profile)
+                lines.push_back({{"node", line.plan.path}, {"op", line.plan.op}, {"kernel", line.plan.kernel}, {"layout", line.plan.layout}, {"problem", line.plan.problem}, {"ms", line.ms},
+                                 {"bytes", line.plan.bytes}, {"operations", line.plan.operations}});
+            document["profile"] = std::move(lines);
+        }
+        print_document(document);
+        return;
+    }
+    fmt::print("{}, {} backend, {} thread{}\n", bench.title, a.backend, threads(), threads() == 1 ? "" : "s");
+    fmt::print("  time     median {:.3f} ms, minimum {:.3f} ms, {} runs (first {:.1f} ms, compiled in {:.1f} ms)\n", times.median_ms, times.min_ms, commas(times.runs), times.first_ms, compile_ms);
+    if (bench.images) fmt::print("  rate     {} images/s\n", short_count(static_cast<double>(bench.images) / times.median_ms * 1e3));
+    if (bench.operations) fmt::print("  work     {} operations, {} per second: {:.0f} % of a large matrix product's here\n", short_count(static_cast<double>(bench.operations)),
+                                     short_count(static_cast<double>(bench.operations) / times.min_ms * 1e3), 100 * share);
+    fmt::print("  memory   {} activations, {} parameters and state; process peak {}\n", bytes_text(static_cast<double>(bench.executable.arena_bytes())),
+               bytes_text(static_cast<double>(bench.state->bytes())), bytes_text(static_cast<double>(memory)));
+    if (const auto& fallbacks = bench.executable.fallbacks(); !fallbacks.empty())
+        note(fallbacks.size() == 1 ? fallbacks[0] : fmt::format("{} nodes run as plain loops, the first: {}; 'fovea summary MODEL --explain-plan' names all", fallbacks.size(), fallbacks[0]));
+    if (a.profile) fmt::print("\n{}", profile_table(profile, peak));
+    if (!a.trace.empty()) fmt::print("trace    {} (chrome://tracing or ui.perfetto.dev)\n", a.trace);
+}
+
+}  // namespace
+
+void add_bench(CLI::App& app) {
+    auto a = std::make_shared<BenchArguments>();
+    CLI::App* command = app.add_subcommand("bench", "Time, rate, memory of a network or of one op");
+    command->add_option("what", a->what, "A name of 'fovea models', or a problem in quotes as --explain-plan and --profile print it")->required();
+    command->add_option("--batch", a->batch, "Pictures per run")->check(CLI::Range(1, 1'000'000));
+    command->add_flag("--train", a->is_training, "A whole training step: forward, loss, backward, SGD with momentum");
+    command->add_flag("--profile", a->profile, "Time per node");
+    command->add_option("--trace", a->trace, "Chrome trace of one run, to this file");
+    command->add_option("--seconds", a->seconds, "How long to measure")->check(CLI::Range(0.0, 3600.0));
+    command->add_option("--backend", a->backend, "cpu or reference")->check(CLI::IsMember({"cpu", "reference"}));
+    command->add_option("--precision", a->precision, "f32, or f64 on the reference backend")->check(CLI::IsMember({"f32", "f64"}));
+    a->common.add_to(*command);
+    command->callback([a] { bench(*a); });
+}
+
+}  // namespace fovea::cli

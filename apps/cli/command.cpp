@@ -1,0 +1,105 @@
+#include "command.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <thread>
+
+#include <fmt/format.h>
+
+namespace fovea::cli {
+
+void Common::add_to(CLI::App& command) {
+    command.add_flag("--json", json, "One JSON document on stdout; messages go to stderr");
+    command.add_option("--threads", threads, "Threads to compute with (default: one per core)")->check(CLI::Range(1, 1024));
+    command.add_option("--seed", seed, "Of everything random (default 0)");
+}
+
+void Common::apply() const { set_threads(threads > 0 ? threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()))); }
+
+void print_document(const Json& document) { fmt::print("{}\n", document.dump(2, ' ', false, Json::error_handler_t::replace)); }
+
+void note(std::string_view text) {
+    std::fflush(stdout);
+    fmt::print(stderr, "fovea: {}\n", text);
+}
+
+namespace {
+
+/// Columns a terminal gives the text: UTF-8 continuation bytes take none.
+std::size_t width_of(std::string_view text) {
+    return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
+}  // namespace
+
+std::string table(const std::vector<std::vector<std::string>>& rows, std::string_view align) {
+    std::vector<std::size_t> widths(align.size(), 0);
+    for (const auto& row : rows)
+        for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width_of(row[i]));
+    std::string text;
+    for (std::size_t r = 0; r < rows.size(); ++r) {
+        std::string line;
+        for (std::size_t i = 0; i < rows[r].size(); ++i) {
+            const std::string gap(widths[i] - width_of(rows[r][i]), ' ');
+            line += i ? "  " : "";
+            line += align[i] == '>' ? gap + rows[r][i] : rows[r][i] + gap;
+        }
+        line.erase(line.find_last_not_of(' ') + 1);
+        text += line + "\n";
+        if (r == 0) {
+            std::size_t total = 2 * (widths.size() - 1);
+            for (const std::size_t width : widths) total += width;
+            for (std::size_t i = 0; i < total; ++i) text += "─";
+            text += "\n";
+        }
+    }
+    return text;
+}
+
+std::string commas(std::int64_t value) {
+    std::string digits = std::to_string(std::abs(value));
+    for (std::ptrdiff_t at = static_cast<std::ptrdiff_t>(digits.size()) - 3; at > 0; at -= 3) digits.insert(static_cast<std::size_t>(at), ",");
+    return value < 0 ? "-" + digits : digits;
+}
+
+std::string bytes_text(double bytes) {
+    if (bytes < 1024) return fmt::format("{:.0f} B", bytes);
+    if (bytes < 1024 * 1024) return fmt::format("{:.1f} KiB", bytes / 1024);
+    if (bytes < 1024.0 * 1024 * 1024) return fmt::format("{:.1f} MiB", bytes / (1024 * 1024));
+    return fmt::format("{:.2f} GiB", bytes / (1024.0 * 1024 * 1024));
+}
+
+std::string short_count(double value) {
+    if (value < 1e3) return value < 10 && value != std::floor(value) ? fmt::format("{:.2f}", value) : fmt::format("{:.0f}", value);
+    if (value < 1e6) return fmt::format("{:.1f} k", value / 1e3);
+    if (value < 1e9) return fmt::format("{:.1f} M", value / 1e6);
+    return fmt::format("{:.2f} G", value / 1e9);
+}
+
+std::string bar(double part, int width) {
+    static constexpr const char* eighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
+    const int steps = static_cast<int>(std::lround(std::clamp(std::isnan(part) ? 0.0 : part, 0.0, 1.0) * width * 8));
+    std::string text;
+    for (int i = 0; i < steps / 8; ++i) text += "█";
+    text += eighths[steps % 8];
+    text.append(static_cast<std::size_t>(width - steps / 8 - (steps % 8 ? 1 : 0)), ' ');
+    return text;
+}
+
+std::string duration(double seconds) {
+    const auto whole = static_cast<std::int64_t>(std::max(0.0, seconds) + 0.5);
+    if (whole < 60) return fmt::format("{} s", whole);
+    if (whole < 3600) return fmt::format("{}:{:02}", whole / 60, whole % 60);
+    return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
+}
+
+std::size_t peak_memory_bytes() {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return static_cast<std::size_t>(usage.ru_maxrss) * 1024;  // Linux counts in KiB
+}
+
+}  // namespace fovea::cli

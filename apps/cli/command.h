@@ -1,0 +1,59 @@
+// What the commands of `fovea` share: options every command takes, and how results and messages reach the user.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "fovea/core.h"
+
+namespace fovea::cli {
+
+using Json = nlohmann::ordered_json;
+
+/// --json, --threads, --seed. With --json stdout carries one document and nothing else; messages always go to stderr.
+struct Common {
+    bool json = false;
+    int threads = 0;  ///< 0: one per core
+    std::uint64_t seed = 0;
+
+    /// Adds the three options to a command.
+    void add_to(CLI::App& command);
+    /// Applies --threads.
+    void apply() const;
+};
+
+/// Each command adds itself: its options, and a callback that runs it.
+void add_models(CLI::App& app);
+void add_summary(CLI::App& app);
+void add_train(CLI::App& app);
+void add_eval(CLI::App& app);
+void add_predict(CLI::App& app);
+void add_bench(CLI::App& app);
+
+/// Prints the one document of --json.
+void print_document(const Json& document);
+/// One line on stderr: "fovea: text".
+void note(std::string_view text);
+
+/// Columns padded to their widest cell; `align` holds '<' or '>' per column. The first row is the heading.
+[[nodiscard]] std::string table(const std::vector<std::vector<std::string>>& rows, std::string_view align);
+/// "1,234,567"
+[[nodiscard]] std::string commas(std::int64_t value);
+/// "12.3 MiB"
+[[nodiscard]] std::string bytes_text(double bytes);
+/// "3.2 M", "41.1 k": for multiply-adds and images per second.
+[[nodiscard]] std::string short_count(double value);
+/// `part` in 0..1 as a bar of `width` eighth-steps: "██████▍   ".
+[[nodiscard]] std::string bar(double part, int width);
+/// "1:02:03", "2:05", "7 s"
+[[nodiscard]] std::string duration(double seconds);
+/// Peak resident memory of this process.
+[[nodiscard]] std::size_t peak_memory_bytes();
+
+}  // namespace fovea::cli

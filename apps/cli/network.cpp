@@ -1,0 +1,91 @@
+#include "network.h"
+
+#include <fmt/format.h>
+
+#include "fovea/io.h"
+#include "fovea/nn.h"
+#include "fovea/tasks.h"
+
+namespace fovea::cli {
+
+namespace fs = std::filesystem;
+
+Network build_network(std::string_view name, const ModelOptions& options) {
+    const ModelCard& card = find_model(name);
+    Network network;
+    network.model = card.name;
+    network.model_options = to_text(options);
+    network.graph = build_model(name, options);
+    network.preprocess = card.preprocess;
+    if (card.loss != ModelLoss::cross_entropy) {
+        network.loss = [kind = card.loss](const Value& out, const Value& labels) { return model_loss(kind, out, labels); };
+        network.loss_name = "label_distance";
+        network.lowest_wins = card.loss == ModelLoss::label_distance;
+    }
+    return network;
+}
+
+Network build_for(std::string_view model, const Dataset& train, bool by_data) {
+    const ModelCard& card = find_model(model);
+    const Shape image = train.image_shape();  // [H, W, C], zeros where pictures differ
+    const bool is_one_size = image[0] > 0 && image[1] > 0;
+    ModelOptions options;
+    options.classes = static_cast<std::int64_t>(train.classes().size());
+    if (is_one_size && image[2] != card.channels) options.channels = image[2];
+    const std::int64_t channels = options.channels ? options.channels : card.channels;
+    Network network = build_network(model, options);
+    Preprocess& preprocess = network.preprocess;
+    preprocess.channels = static_cast<int>(channels);
+    const Shape input = network.graph.inputs().front().shape();
+    const Image picture(is_one_size ? image[1] : 1, is_one_size ? image[0] : 1, static_cast<int>(channels));
+    const Image prepared = apply_geometry(picture, preprocess);
+    if (prepared.height != input[2] || prepared.width != input[3]) {
+        preprocess.resize_shorter = 0;
+        preprocess.crop_width = preprocess.crop_height = 0;
+        preprocess.resize_width = input[3], preprocess.resize_height = input[2];
+    }
+    if (by_data && is_one_size && image[2] == channels && !preprocess.is_bgr) {
+        const ChannelStatistics statistics = channel_statistics(train);
+        preprocess.scale = 1.0 / 255;
+        preprocess.mean = statistics.mean;
+        preprocess.std = statistics.std;
+    }
+    network.classes = train.classes();
+    return network;
+}
+
+fs::path weights_file(const fs::path& path, std::string_view which) {
+    if (fs::is_directory(path)) {
+        const fs::path file = path / fmt::format("checkpoint-{}.safetensors", which);
+        if (!fs::exists(file)) throw FormatError(fmt::format("'{}' is no run: it has no {}", path.string(), file.filename().string()));
+        return file;
+    }
+    if (!fs::exists(path)) throw FormatError(fmt::format("no run or weights file '{}'", path.string()));
+    return path;
+}
+
+Network load_network(const fs::path& path, const std::string& model, std::string_view which) {
+    const fs::path file = weights_file(path, which);
+    Metadata metadata;
+    const Parameters weights = load_weights(file.string(), &metadata);
+    CheckpointFacts facts;
+    Parameters values;
+    if (metadata.contains("fovea")) {
+        Checkpoint checkpoint = load_checkpoint(file);
+        facts = facts_of(checkpoint);
+        values = std::move(checkpoint.parameters);
+    } else {
+        values = weights;
+    }
+    const std::string name = model.empty() ? facts.model : model;
+    if (name.empty()) throw ArgumentError(fmt::format("'{}' holds weights but not the model's name: add --model NAME; 'fovea models' lists them", path.string()));
+    Network network = build_network(name, parse_model_options(facts.model_options.empty() || !model.empty() ? "{}" : facts.model_options));
+    network.parameters = make_parameters(network.graph, 0);
+    load_into(network.parameters, values, {.name = file.string()});
+    if (facts.preprocess) network.preprocess = *facts.preprocess;
+    network.classes = facts.classes;
+    network.epoch = facts.epoch, network.step = facts.step;
+    return network;
+}
+
+}  // namespace fovea::cli

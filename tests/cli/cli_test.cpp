@@ -1,0 +1,242 @@
+// The command line as a user meets it: the program itself is run; exit codes, messages and JSON are read.
+
+#include <gtest/gtest.h>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "fovea/image.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+const std::string program = FOVEA_BINARY_DIR "/apps/cli/fovea";
+
+struct Result {
+    int code = -1;
+    std::string out, err;
+};
+
+std::string read(const fs::path& path) {
+    std::ifstream file(path, std::ios::binary);
+    std::stringstream text;
+    text << file.rdbuf();
+    return text.str();
+}
+
+/// A folder of its own for each test, removed afterwards; with two classes of 28 x 28 pictures: a bar upright or lying.
+class Cli : public testing::Test {
+protected:
+    Cli() : dir_(fs::temp_directory_path() / ("fovea_cli_" + std::to_string(getpid()))) {
+        fs::remove_all(dir_);
+        fs::create_directories(dir_);
+    }
+    ~Cli() override { fs::remove_all(dir_); }
+
+    pid_t start(const std::string& arguments) const {
+        const std::string command = "cd " + dir_.string() + " && exec " + program + " " + arguments + " > out.txt 2> err.txt";
+        const pid_t child = fork();
+        if (child == 0) {
+            execl("/bin/sh", "sh", "-c", command.c_str(), static_cast<char*>(nullptr));
+            _exit(127);
+        }
+        return child;
+    }
+    Result finish(pid_t child) const {
+        int status = 0;
+        waitpid(child, &status, 0);
+        return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read(dir_ / "out.txt"), read(dir_ / "err.txt")};
+    }
+    Result run(const std::string& arguments) const { return finish(start(arguments)); }
+
+    void make_pictures(int per_class = 24) const {
+        for (const char* split : {"train", "test"})
+            for (const char* name : {"lying", "upright"}) {
+                const fs::path folder = dir_ / "bars" / split / name;
+                fs::create_directories(folder);
+                for (int i = 0; i < per_class; ++i) {
+                    fovea::Image image(28, 28, 1, static_cast<std::uint8_t>(10 + i));
+                    const int at = 4 + (i * 5) % 20;
+                    if (name[0] == 'l') fovea::fill_rect(image, 2, at, 24, 3, {250, 250, 250});
+                    else fovea::fill_rect(image, at, 2, 3, 24, {250, 250, 250});
+                    fovea::write_png(folder / (std::to_string(i) + ".png"), image);
+                }
+            }
+    }
+    static constexpr const char* train_bars = "train lenet5 --data folder:bars --epochs 6 --batch 8 --lr 0.02 --threads 1 --seed 3 --out run";
+
+    fs::path dir_;
+};
+
+TEST_F(Cli, WrongUsageExitsTwoWithOneLine) {
+    for (const char* arguments : {"", "fly", "train", "train lenet5", "summary lenet5 --no-such-option", "bench lenet5 --batch many", "predict run --topk 0"}) {
+        const Result result = run(arguments);
+        EXPECT_EQ(result.code, 2) << arguments << ": " << result.err;
+        EXPECT_EQ(result.out, "") << arguments;
+        EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << arguments << ": " << result.err;
+        EXPECT_NE(result.err.find("--help' explains"), std::string::npos) << result.err;
+    }
+}
+
+TEST_F(Cli, HelpAndVersionExitZero) {
+    EXPECT_EQ(run("--help").code, 0);
+    EXPECT_EQ(run("train --help").code, 0);
+    EXPECT_EQ(run("--version").out, "fovea 0.1.0\n");
+}
+
+TEST_F(Cli, AnUnknownModelIsAnsweredWithTheNearest) {
+    const Result result = run("summary lenet6");
+    EXPECT_EQ(result.code, 2);
+    EXPECT_TRUE(result.err.starts_with("fovea summary: no model 'lenet6'; nearest: lenet5")) << result.err;
+    EXPECT_NE(result.err.find("'fovea models' lists all"), std::string::npos);
+}
+
+TEST_F(Cli, ModelsListsEveryCard) {
+    const Result result = run("models --json");
+    ASSERT_EQ(result.code, 0) << result.err;
+    const json document = json::parse(result.out);
+    bool has_lenet = false;
+    for (const json& card : document.at("models"))
+        if (card.at("name") == "lenet5_modern") has_lenet = card.at("parameters") == 61706 && card.at("macs") == 416520 && card.at("year") == 1998;
+    EXPECT_TRUE(has_lenet);
+    EXPECT_NE(run("models").out.find("cifar_resnet20 (resnet20)"), std::string::npos);
+}
+
+TEST_F(Cli, SummaryAddsUpToTheCard) {
+    const Result result = run("summary lenet5 --json");
+    ASSERT_EQ(result.code, 0) << result.err;
+    const json document = json::parse(result.out);
+    std::int64_t parameters = 0, macs = 0;
+    for (const json& layer : document.at("layers")) parameters += layer.at("parameters").get<std::int64_t>(), macs += layer.at("macs").get<std::int64_t>();
+    EXPECT_EQ(parameters, 61706);
+    EXPECT_EQ(macs, 416520);
+    EXPECT_NE(run("summary lenet5").out.find("61,706 parameters (241.0 KiB), 416,520 multiply-adds"), std::string::npos);
+    EXPECT_EQ(run("summary lenet5 --input 1x1x28").err, "fovea summary: --input takes NxCxHxW, for instance 1x3x224x224, got '1x1x28'\n");
+}
+
+TEST_F(Cli, SummaryShowsStagesAndThePlan) {
+    const Result plan = run("summary lenet5 --explain-plan --json");
+    ASSERT_EQ(plan.code, 0) << plan.err;
+    EXPECT_GE(json::parse(plan.out).at("plan").size(), 5u);
+    const Result wrong = run("summary lenet5 --stage melted");
+    EXPECT_EQ(wrong.code, 2);
+    EXPECT_TRUE(wrong.err.starts_with("fovea summary: no pass 'melted'; the passes are ")) << wrong.err;
+    const Result fused = run("summary lenet5 --stage fused");
+    EXPECT_EQ(fused.code, 0) << fused.err;
+    EXPECT_NE(fused.out.find("conv2d"), std::string::npos);
+}
+
+TEST_F(Cli, TrainsEvaluatesAndPredicts) {
+    make_pictures();
+    const Result trained = run(std::string(train_bars) + " --json");
+    ASSERT_EQ(trained.code, 0) << trained.err;
+    const json document = json::parse(trained.out);
+    EXPECT_EQ(document.at("epochs"), 6);
+    EXPECT_EQ(document.at("updates"), 36);  // 48 pictures in batches of 8, six times
+    EXPECT_GE(document.at("test").at("top1").get<double>(), 0.9);
+    EXPECT_TRUE(fs::exists(dir_ / "run/checkpoint-last.safetensors"));
+    EXPECT_TRUE(fs::exists(dir_ / "run/checkpoint-best.safetensors"));
+
+    const Result evaluated = run("eval run --data folder:bars --json");
+    ASSERT_EQ(evaluated.code, 0) << evaluated.err;
+    const json evaluation = json::parse(evaluated.out);
+    EXPECT_EQ(evaluation.at("images"), 48);
+    EXPECT_EQ(evaluation.at("classes"), json({"lying", "upright"}));
+    EXPECT_DOUBLE_EQ(evaluation.at("top1").get<double>(), document.at("test").at("top1").get<double>());
+    int total = 0;
+    for (const json& row : evaluation.at("confusion"))
+        for (const json& count : row) total += count.get<int>();
+    EXPECT_EQ(total, 48);
+    EXPECT_NE(run("eval run --data folder:bars").out.find("\ntest accuracy "), std::string::npos);
+
+    const Result predicted = run("predict run bars/test/lying/3.png bars/test/upright/3.png --json");
+    ASSERT_EQ(predicted.code, 0) << predicted.err;
+    const json predictions = json::parse(predicted.out).at("predictions");
+    EXPECT_EQ(predictions.at(0).at("top").at(0).at("class"), "lying");
+    EXPECT_EQ(predictions.at(1).at("top").at(0).at("class"), "upright");
+    EXPECT_NE(run("predict run bars/test/lying/3.png").out.find("█"), std::string::npos);
+
+    const Result pictured = run("predict run --data folder:bars --count 7 --picture sheet.png");
+    ASSERT_EQ(pictured.code, 0) << pictured.err;
+    EXPECT_EQ(fovea::read_image(dir_ / "sheet.png").width, 6 * 120 + 8);
+
+    const Result again = run(train_bars);
+    EXPECT_EQ(again.code, 2);
+    EXPECT_EQ(again.err, "fovea train: 'run' holds a run already: --resume goes on with it, another --out begins a new one\n");
+}
+
+TEST_F(Cli, ADamagedPictureCostsOnlyItself) {
+    make_pictures();
+    ASSERT_EQ(run(train_bars).code, 0);
+    std::ofstream(dir_ / "bad.png") << "\x89PNG\r\n\x1a\nnot really";
+    const Result result = run("predict run bad.png bars/test/lying/1.png --topk 1");
+    EXPECT_EQ(result.code, 1);
+    EXPECT_NE(result.err.find("bad.png"), std::string::npos);
+    EXPECT_NE(result.err.find("1 of 2 pictures could not be read"), std::string::npos);
+    EXPECT_NE(result.out.find("bars/test/lying/1.png\n"), std::string::npos);
+}
+
+TEST_F(Cli, MissingFilesExitOne) {
+    const Result no_run = run("eval nowhere --data fashion-mnist");
+    EXPECT_EQ(no_run.code, 1);
+    EXPECT_EQ(no_run.err, "fovea eval: no run or weights file 'nowhere'\n");
+    const Result no_data = run("train lenet5 --data mnist:nowhere --out run");
+    EXPECT_EQ(no_data.code, 1) << no_data.err;
+    EXPECT_NE(no_data.err.find("nowhere"), std::string::npos);
+    EXPECT_EQ(std::count(no_data.err.begin(), no_data.err.end(), '\n'), 1) << no_data.err;
+    const Result no_such_data = run("train lenet5 --data mnits:here --out run");
+    EXPECT_EQ(no_such_data.code, 2) << no_such_data.err;
+    EXPECT_NE(no_such_data.err.find("mnist"), std::string::npos);
+    EXPECT_FALSE(fs::exists(dir_ / "run/checkpoint-last.safetensors"));
+}
+
+TEST_F(Cli, WrongTrainingOptionsExitTwo) {
+    make_pictures(4);
+    const std::string base = "train lenet5 --data folder:bars --out run ";
+    for (const char* options : {"--optimizer sdg", "--schedule circle", "--augment sparkle", "--optimizer-option momentum", "--optimizer-option momentun=1", "--lr -1"}) {
+        const Result result = run(base + options);
+        EXPECT_EQ(result.code, 2) << options << ": " << result.err;
+        EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << options << ": " << result.err;
+    }
+}
+
+TEST_F(Cli, InterruptedTrainingSavesAndSaysHowToResume) {
+    make_pictures();
+    const pid_t child = start("train lenet5 --data folder:bars --epochs 100000 --schedule constant --batch 8 --lr 0.01 --threads 1 --out run");
+    for (int i = 0; i < 600 && !fs::exists(dir_ / "run/checkpoint-last.safetensors"); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    kill(child, SIGINT);
+    const Result result = finish(child);
+    EXPECT_EQ(result.code, 130);
+    EXPECT_NE(result.err.find("and saved; to go on: fovea train lenet5 --data folder:bars --epochs 100000"), std::string::npos) << result.err;
+    EXPECT_NE(result.err.find("--resume"), std::string::npos);
+    const Result evaluated = run("eval run --data folder:bars --json");
+    EXPECT_EQ(evaluated.code, 0) << evaluated.err;
+}
+
+TEST_F(Cli, BenchMeasuresANetworkAndAnOp) {
+    const Result op = run("bench 'conv2d n1c8h14w14 k8r3s3 pad1 f32' --seconds 0.05 --threads 1 --json");
+    ASSERT_EQ(op.code, 0) << op.err;
+    EXPECT_GT(json::parse(op.out).at("min_ms").get<double>(), 0);
+    EXPECT_EQ(json::parse(op.out).at("operations"), 2 * 8 * 8 * 9 * 14 * 14);
+    const Result step = run("bench lenet5 --batch 8 --train --seconds 0.05 --threads 1 --json --profile --trace trace.json");
+    ASSERT_EQ(step.code, 0) << step.err;
+    EXPECT_GE(json::parse(step.out).at("profile").size(), 10u);
+    EXPECT_TRUE(json::parse(read(dir_ / "trace.json")).contains("traceEvents"));
+    const Result wrong = run("bench 'conv2d n1c8h14w14 k8r3'");
+    EXPECT_EQ(wrong.code, 2);
+    EXPECT_EQ(wrong.err, "fovea bench: problem 'conv2d n1c8h14w14 k8r3': 'k8r3' should give k, r, s in this order, for instance 'k16r3s3'\n");
+}
+
+}  // namespace
