@@ -20,7 +20,11 @@ WithLoss with_loss(const Graph& network, const LossFunction& loss, bool lowest_w
     WithLoss result{std::make_unique<Graph>(network.clone()), {}, {}};
     const Value out = scores_of(*result.graph);
     require<ShapeError>(out.shape().rank() == 2, "the output '{}' is {}; one row of scores per picture, [N, L], is expected", out.path(), out.shape());
-    const Value labels = result.graph->input("label", {out.shape()[0]}, DType::i32);
+    // A graph that was trained with a loss of its own has the input already.
+    Value labels;
+    for (const Value& input : result.graph->inputs())
+        if (input.path() == "label") labels = input;
+    if (labels.is_empty()) labels = result.graph->input("label", {out.shape()[0]}, DType::i32);
     result.loss = loss ? loss(out, labels) : cross_entropy(out, labels);
     result.scores = lowest_wins ? -out : out;
     result.graph->output("scores", result.scores);
