@@ -4,7 +4,7 @@
 //   fovea-reference MODEL --record RECORD.json --out RESULT.json [--precision f32|f64] [--backend cpu|reference]
 //   fovea-reference --ops CASES.json --out RESULT.json [--precision f32|f64] [--backend cpu|reference]
 //
-// f64 runs on the plain loops wherever the cpu backend has no f64 kernels. An operator the tool does not know is named on stderr,
+// The cpu backend computes f32 only: f64 runs on the plain loops, which is said on stderr where cpu was asked for. An operator the tool does not know is named on stderr,
 // the other cases still run and the exit status stays 0; a case that fails is named on stderr and the exit status is 1, with the
 // results of the others written. Usage errors exit with 2.
 #include <filesystem>
@@ -37,13 +37,13 @@ Json read_json(const std::string& path) {
 
 int main(int argc, char** argv) {
     CLI::App app{"Runs fovea on the values of reference records; check.py compares the results."};
-    std::string model, record, ops, out, precision = "f32", backend = "cpu";
+    std::string model, record, ops, out, precision = "f32", backend;
     app.add_option("MODEL", model, "network, by name");
     app.add_option("--record", record, "the network's record");
     app.add_option("--ops", ops, "operator cases");
     app.add_option("--out", out, "where the results go")->required();
     app.add_option("--precision", precision)->check(CLI::IsMember({"f32", "f64"}))->capture_default_str();
-    app.add_option("--backend", backend)->check(CLI::IsMember({"cpu", "reference"}))->capture_default_str();
+    app.add_option("--backend", backend)->check(CLI::IsMember({"cpu", "reference"}))->description("cpu for f32, reference for f64 unless given");
     try {
         app.parse(argc, argv);
         if (ops.empty() == (model.empty() || record.empty())) throw CLI::ValidationError("give either MODEL with --record, or --ops");
@@ -51,7 +51,9 @@ int main(int argc, char** argv) {
         return app.exit(error) == 0 ? 0 : 2;
     }
     try {
-        const How how{precision == "f64" ? Precision::f64 : Precision::f32, backend};
+        const bool is_f64 = precision == "f64";
+        if (is_f64 && backend == "cpu") std::cerr << "cpu backend: f64 is not supported (f32 is); the reference backend runs it\n";
+        const How how{is_f64 ? Precision::f64 : Precision::f32, is_f64 ? "reference" : backend.empty() ? "cpu" : backend};
         Json results = Json::object();
         std::vector<std::string> unknown, failed;
         if (ops.empty()) {
