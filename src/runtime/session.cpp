@@ -8,6 +8,7 @@
 #include <optional>
 #include <thread>
 
+#include "runtime/denormals.h"
 #include "runtime/executable.h"
 #include "runtime/state.h"
 
@@ -137,6 +138,7 @@ struct Session::Impl {
 
     void run_parallel(std::size_t begin, std::size_t end, const RunOptions& options) {
         const int wanted = threads();
+        const FlushDenormals flush;
         if (wanted == 1) {
             for (std::size_t s = begin; s < end; ++s) run_share(program.stages[s], 0, 1, options);
             return;
@@ -145,6 +147,7 @@ struct Session::Impl {
         std::optional<Barrier> barrier;
 #pragma omp parallel num_threads(wanted)
         {
+            const FlushDenormals flush_here;
             const int thread = omp_get_thread_num(), count = omp_get_num_threads();
 #pragma omp single
             barrier.emplace(count);
