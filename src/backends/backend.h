@@ -52,7 +52,7 @@ struct Phase {
     };
     Kind kind = Kind::split;
     int parts = 1;                  ///< of a split
-    std::uint32_t reads = ~0u;      ///< bit i: input i is read
+    std::uint32_t reads = ~0u;      ///< bit i: input i is read (bit 31: and all after it)
     std::uint32_t row_reads = 0;    ///< bit i: ... only at the rows of the part (rows phases)
     std::uint32_t writes = ~0u;     ///< bit o: output o is written
     bool uses_scratch = false;

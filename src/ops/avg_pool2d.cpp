@@ -1,5 +1,6 @@
 // Average pooling and its gradient, which are each other's gradients.
 #include "fovea/ops.h"
+#include "ops/axis_maps.h"
 #include "ops/window.h"
 
 namespace fovea {
@@ -22,12 +23,13 @@ Shape pooled(const OpInputs& in, const Shape& x) {
     return {x[0], x[1], windows_along(in, h, x[2], "height"), windows_along(in, w, x[3], "width")};
 }
 
-/// Input range of one window and the length it counts for.
-struct Span1 {
-    std::int64_t begin, end, counted;
-};
-std::vector<Span1> spans(const Axis& axis, std::int64_t size, std::int64_t count, bool include_pad) {
-    std::vector<Span1> result;
+}  // namespace
+
+std::vector<PoolSpan> avg_pool_spans(const Attrs& attrs, int which, std::int64_t size, std::int64_t count) {
+    const Window window = window_of(attrs);
+    const Axis& axis = which == 0 ? window.h : window.w;
+    const bool include_pad = attrs.flag("count_include_pad", true);
+    std::vector<PoolSpan> result;
     for (std::int64_t p = 0; p < count; ++p) {
         const std::int64_t start = p * axis.stride - axis.before, stop = std::min(start + axis.kernel, size + axis.after);
         const std::int64_t begin = std::max<std::int64_t>(start, 0), end = std::min(stop, size);
@@ -36,15 +38,15 @@ std::vector<Span1> spans(const Axis& axis, std::int64_t size, std::int64_t count
     return result;
 }
 
+namespace {
+
 /// f(plane, window, place in the plane, 1 / size of the window) for every input element of every window.
 template <class F> void for_each_tap(const Shape& x, const Shape& y, const Attrs& attrs, F&& f) {
-    const Window window = window_of(attrs);
-    const bool include_pad = attrs.flag("count_include_pad", true);
-    const auto rows = spans(window.h, x[2], y[2], include_pad), columns = spans(window.w, x[3], y[3], include_pad);
+    const auto rows = avg_pool_spans(attrs, 0, x[2], y[2]), columns = avg_pool_spans(attrs, 1, x[3], y[3]);
     for (std::int64_t plane = 0; plane < x[0] * x[1]; ++plane) {
         std::int64_t o = plane * y[2] * y[3];
-        for (const Span1& row : rows)
-            for (const Span1& column : columns) {
+        for (const PoolSpan& row : rows)
+            for (const PoolSpan& column : columns) {
                 const double share = 1.0 / static_cast<double>(row.counted * column.counted);
                 for (std::int64_t h = row.begin; h < row.end; ++h)
                     for (std::int64_t w = column.begin; w < column.end; ++w) f(o, (plane * x[2] + h) * x[3] + w, share);

@@ -68,6 +68,25 @@ template <class T> void scatter(const Shape& out, const Shape& in, const AxisMap
     });
 }
 
+// The maps and weights of the ops that move or mix positions, for backends that run them on another layout.
+[[nodiscard]] AxisMaps slice_maps(const Shape& x, const Shape& y, const Attrs& attrs);
+[[nodiscard]] AxisMaps pad_maps(const Shape& x, const Attrs& attrs);
+[[nodiscard]] AxisMaps unpool_maps(const Shape& y, const Attrs& attrs);
+[[nodiscard]] AxisMaps flip_maps(const Shape& x, const Attrs& attrs);
+
+/// Where one output row of interpolate comes from: (1 - weight) low + weight high.
+struct Tap {
+    std::int64_t low, high;
+    double weight;
+};
+[[nodiscard]] std::vector<Tap> interpolate_taps(const Attrs& attrs, std::int64_t size, std::int64_t count);
+
+/// Input range of one window of avg_pool2d along one axis (0: height, 1: width) and the length it counts for.
+struct PoolSpan {
+    std::int64_t begin, end, counted;
+};
+[[nodiscard]] std::vector<PoolSpan> avg_pool_spans(const Attrs& attrs, int axis, std::int64_t size, std::int64_t count);
+
 /// f(T{}) with the C++ type of input 0, whatever element type it has.
 template <class F> void with_input_type(const OpRun& run, F&& f) {
     switch (run.dtype(0)) {

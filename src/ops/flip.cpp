@@ -4,6 +4,12 @@
 
 namespace fovea {
 
+AxisMaps flip_maps(const Shape& x, const Attrs& attrs) {
+    AxisMaps maps = identity_maps(x);
+    for (std::int64_t axis : attrs.integers("axes")) std::ranges::reverse(maps[static_cast<std::size_t>(axis)]);
+    return maps;
+}
+
 Value flip(const Value& x, const std::vector<std::int64_t>& axes, std::string_view name) {
     std::vector<std::int64_t> from_start = axes;
     for (std::int64_t& axis : from_start) axis += axis < 0 ? x.shape().rank() : 0;
@@ -21,8 +27,7 @@ void register_flip(OpRegistry& ops) {
              .cost = [](const OpInputs&) { return Cost{}; },
              .reference =
                  [](const OpRun& run) {
-                     AxisMaps maps = identity_maps(run.shape(0));
-                     for (std::int64_t axis : run.attrs().integers("axes")) std::ranges::reverse(maps[static_cast<std::size_t>(axis)]);
+                     const AxisMaps maps = flip_maps(run.shape(0), run.attrs());
                      with_input_type(run, [&](auto tag) {
                          using T = decltype(tag);
                          gather(run.out_shape(), run.shape(0), maps, run.in<T>(0), run.out<T>());

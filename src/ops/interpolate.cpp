@@ -7,16 +7,8 @@
 
 namespace fovea {
 
-namespace {
-
-/// Where one output row comes from: (1 - weight) low + weight high.
-struct Tap {
-    std::int64_t low, high;
-    double weight;
-};
-
 /// `scale` is the user's factor, 0 when only the sizes are given: a factor of 1.5 steps by 1 / 1.5 even where rounding made the sizes' ratio another.
-std::vector<Tap> taps_of(const Attrs& attrs, std::int64_t size, std::int64_t count) {
+std::vector<Tap> interpolate_taps(const Attrs& attrs, std::int64_t size, std::int64_t count) {
     const bool is_nearest = attrs.text("mode") == "nearest", align = attrs.flag("align_corners");
     const double scale = attrs.real("scale", 0), in = static_cast<double>(size), out = static_cast<double>(count);
     const double step = scale > 0 ? 1 / scale : in / out;
@@ -35,10 +27,12 @@ std::vector<Tap> taps_of(const Attrs& attrs, std::int64_t size, std::int64_t cou
     return taps;
 }
 
+namespace {
+
 AxisMaps nearest_maps(const Shape& x, const Shape& y, const Attrs& attrs) {
     AxisMaps maps = identity_maps(y);
     for (int d : {2, 3}) {
-        const std::vector<Tap> taps = taps_of(attrs, x[d], y[d]);
+        const std::vector<Tap> taps = interpolate_taps(attrs, x[d], y[d]);
         for (std::size_t o = 0; o < taps.size(); ++o) maps[static_cast<std::size_t>(d)][o] = taps[o].low;
     }
     return maps;
@@ -46,7 +40,7 @@ AxisMaps nearest_maps(const Shape& x, const Shape& y, const Attrs& attrs) {
 
 /// f(output, four inputs, their weights) for every output pixel.
 template <class F> void for_each_bilinear(const Shape& x, const Shape& y, const Attrs& attrs, F&& f) {
-    const auto rows = taps_of(attrs, x[2], y[2]), columns = taps_of(attrs, x[3], y[3]);
+    const auto rows = interpolate_taps(attrs, x[2], y[2]), columns = interpolate_taps(attrs, x[3], y[3]);
     std::int64_t o = 0;
     for (std::int64_t plane = 0; plane < x[0] * x[1]; ++plane) {
         const std::int64_t base = plane * x[2] * x[3];

@@ -24,13 +24,6 @@ AxisMap map_of(std::int64_t size, std::int64_t before, std::int64_t after, std::
     return map;
 }
 
-AxisMaps maps_of(const Shape& x, const Attrs& attrs) {
-    const auto before = attrs.integers("before"), after = attrs.integers("after");
-    AxisMaps maps;
-    for (int d = 0; d < x.rank(); ++d) maps.push_back(map_of(x[d], before[static_cast<std::size_t>(d)], after[static_cast<std::size_t>(d)], attrs.text("mode")));
-    return maps;
-}
-
 Shape padded(const OpInputs& in, const Shape& x) {
     const auto before = in.attrs().integers("before"), after = in.attrs().integers("after");
     const std::string mode = in.attrs().text("mode");
@@ -65,6 +58,13 @@ Values pad_gradient(const Grad& g) {
 
 }  // namespace
 
+AxisMaps pad_maps(const Shape& x, const Attrs& attrs) {
+    const auto before = attrs.integers("before"), after = attrs.integers("after");
+    AxisMaps maps;
+    for (int d = 0; d < x.rank(); ++d) maps.push_back(map_of(x[d], before[static_cast<std::size_t>(d)], after[static_cast<std::size_t>(d)], attrs.text("mode")));
+    return maps;
+}
+
 Value pad(const Value& x, const std::vector<std::int64_t>& before, const std::vector<std::int64_t>& after, const PadSpec& spec, std::string_view name) {
     require<ArgumentError>(spec.mode == PadMode::given || spec.mode == PadMode::reflect || spec.mode == PadMode::replicate, "pad '{}': mode must be given, reflect or replicate", name);
     const std::string mode = spec.mode == PadMode::reflect ? "reflect" : spec.mode == PadMode::replicate ? "replicate" : "constant";
@@ -97,7 +97,7 @@ void register_pad(OpRegistry& ops) {
                  [](const OpRun& run) {
                      with_input_type(run, [&](auto tag) {
                          using T = decltype(tag);
-                         gather(run.out_shape(), run.shape(0), maps_of(run.shape(0), run.attrs()), run.in<T>(0), run.out<T>(), static_cast<T>(run.attrs().real("value", 0)));
+                         gather(run.out_shape(), run.shape(0), pad_maps(run.shape(0), run.attrs()), run.in<T>(0), run.out<T>(), static_cast<T>(run.attrs().real("value", 0)));
                      });
                  }});
     // dy, like x -> dx: what was copied to several places is summed.
@@ -119,7 +119,7 @@ void register_pad(OpRegistry& ops) {
                  [](const OpRun& run) {
                      run.with_real([&](auto tag) {
                          using T = decltype(tag);
-                         scatter(run.shape(0), run.out_shape(), maps_of(run.out_shape(), run.attrs()), run.in<T>(0), run.out<T>());
+                         scatter(run.shape(0), run.out_shape(), pad_maps(run.out_shape(), run.attrs()), run.in<T>(0), run.out<T>());
                      });
                  },
              .shape_only = 0b10});

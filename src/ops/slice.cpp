@@ -29,15 +29,15 @@ Shape sliced(const OpInputs& in, const Shape& x) {
     return y;
 }
 
-AxisMaps maps_of(const Shape& x, const Shape& y, const Attrs& attrs) {
+}  // namespace
+
+AxisMaps slice_maps(const Shape& x, const Shape& y, const Attrs& attrs) {
     AxisMaps maps = identity_maps(y);
     const auto axis = static_cast<std::size_t>(attrs.integer("axis"));
     const Cut cut = cut_of(attrs, x[static_cast<int>(axis)]);
     for (std::int64_t& i : maps[axis]) i = cut.start + i * cut.step;
     return maps;
 }
-
-}  // namespace
 
 Value slice(const Value& x, const SliceSpec& spec, std::string_view name) {
     const std::int64_t axis = spec.axis < 0 ? spec.axis + x.shape().rank() : spec.axis;
@@ -66,7 +66,7 @@ void register_slice(OpRegistry& ops) {
                  [](const OpRun& run) {
                      with_input_type(run, [&](auto tag) {
                          using T = decltype(tag);
-                         gather(run.out_shape(), run.shape(0), maps_of(run.shape(0), run.out_shape(), run.attrs()), run.in<T>(0), run.out<T>());
+                         gather(run.out_shape(), run.shape(0), slice_maps(run.shape(0), run.out_shape(), run.attrs()), run.in<T>(0), run.out<T>());
                      });
                  }});
     // dy, like x -> dx: dy at its places, zeros elsewhere.
@@ -83,7 +83,7 @@ void register_slice(OpRegistry& ops) {
                  [](const OpRun& run) {
                      run.with_real([&](auto tag) {
                          using T = decltype(tag);
-                         scatter(run.shape(0), run.out_shape(), maps_of(run.out_shape(), run.shape(0), run.attrs()), run.in<T>(0), run.out<T>());
+                         scatter(run.shape(0), run.out_shape(), slice_maps(run.out_shape(), run.shape(0), run.attrs()), run.in<T>(0), run.out<T>());
                      });
                  },
              .shape_only = 0b10});

@@ -14,8 +14,12 @@ Shape spread(const OpInputs& in, const Shape& x) {
     return {x[0], x[1], x[2] == dynamic ? dynamic : x[2] * factor[0], x[3] == dynamic ? dynamic : x[3] * factor[1]};
 }
 
+Value unpool(const Value& x, const Size2& factor, bool repeat, std::string_view name) { return x.graph().add("unpool", {x}, {{"factor", integers_of(factor)}, {"repeat", repeat}}, name); }
+
+}  // namespace
+
 /// Output o holds input o / factor where that is whole, or (repeat) everywhere.
-AxisMaps maps_of(const Shape& y, const Attrs& attrs) {
+AxisMaps unpool_maps(const Shape& y, const Attrs& attrs) {
     AxisMaps maps = identity_maps(y);
     const auto factor = attrs.integers("factor");
     const bool repeat = attrs.flag("repeat");
@@ -23,10 +27,6 @@ AxisMaps maps_of(const Shape& y, const Attrs& attrs) {
         for (std::int64_t& i : maps[d]) i = repeat || i % factor[d - 2] == 0 ? i / factor[d - 2] : -1;
     return maps;
 }
-
-Value unpool(const Value& x, const Size2& factor, bool repeat, std::string_view name) { return x.graph().add("unpool", {x}, {{"factor", integers_of(factor)}, {"repeat", repeat}}, name); }
-
-}  // namespace
 
 Value unpool_nearest(const Value& x, const Size2& factor, std::string_view name) { return unpool(x, factor, true, name.empty() ? "unpool_nearest" : name); }
 Value unpool_bed_of_nails(const Value& x, const Size2& factor, std::string_view name) { return unpool(x, factor, false, name.empty() ? "unpool_bed_of_nails" : name); }
@@ -40,7 +40,7 @@ void register_unpool(OpRegistry& ops) {
                  [](const OpRun& run) {
                      run.with_real([&](auto tag) {
                          using T = decltype(tag);
-                         gather(run.out_shape(), run.shape(0), maps_of(run.out_shape(), run.attrs()), run.in<T>(0), run.out<T>());
+                         gather(run.out_shape(), run.shape(0), unpool_maps(run.out_shape(), run.attrs()), run.in<T>(0), run.out<T>());
                      });
                  }});
     // dy, like x -> dx
@@ -57,7 +57,7 @@ void register_unpool(OpRegistry& ops) {
                  [](const OpRun& run) {
                      run.with_real([&](auto tag) {
                          using T = decltype(tag);
-                         scatter(run.shape(0), run.out_shape(), maps_of(run.shape(0), run.attrs()), run.in<T>(0), run.out<T>());
+                         scatter(run.shape(0), run.out_shape(), unpool_maps(run.shape(0), run.attrs()), run.in<T>(0), run.out<T>());
                      });
                  },
              .shape_only = 0b10});

@@ -44,13 +44,15 @@ public:
     void clear() { read_.clear(), written_.clear(), scratch_.clear(), bytes_ = 0; }
 
 private:
+    /// The last bit stands for all inputs from there on: a concat joins more than 32.
+    static bool has_bit(std::uint32_t mask, std::size_t i) { return mask >> std::min<std::size_t>(i, 31) & 1; }
     template <class F> void each_read(const Item& item, const Phase& phase, F&& f) const {
         for (std::size_t i = 0; i < item.in.size(); ++i)
-            if (item.in[i] >= 0 && (phase.reads >> i & 1)) f(root(item.in[i]), phase.row_reads >> i & 1);
+            if (item.in[i] >= 0 && has_bit(phase.reads, i)) f(root(item.in[i]), has_bit(phase.row_reads, i));
     }
     template <class F> void each_write(const Item& item, const Phase& phase, F&& f) const {
         for (std::size_t o = 0; o < item.out.size(); ++o)
-            if (item.out[o] >= 0 && (phase.writes >> o & 1)) f(root(item.out[o]));
+            if (item.out[o] >= 0 && has_bit(phase.writes, o)) f(root(item.out[o]));
     }
     [[nodiscard]] int root(int buffer) const { return buffers_[static_cast<std::size_t>(buffer)].root; }
     static void note(std::map<int, Access>& accesses, int root, bool by_rows) {

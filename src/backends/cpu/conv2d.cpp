@@ -1,6 +1,8 @@
 // Convolution forward and both gradients on oneDNN. With enough rows each part of the batch runs a single-threaded primitive on its own
 // rows: what the next node reads is still in that core's cache, and the partition (so every rounding) is the same for any thread count.
-// Weight gradients of the parts are summed in a fixed order. With few rows oneDNN's own threads share the work.
+// Weight gradients of the parts are summed in a fixed order. With few rows oneDNN's own threads share the work, except in weight gradients:
+// there it would sum in an order that depends on their number.
+#include <array>
 #include <map>
 
 #include "backends/cpu/kernels.h"
@@ -197,31 +199,72 @@ std::optional<Kernel> plan_conv2d_backward_input(const Node& node, const PlanCon
     return kernel;
 }
 
+namespace {
+
+/// A piece of the sum a weight gradient is: output lines [line, line + lines) of samples [sample, sample + samples), and the input lines
+/// they read. Several samples go with whole maps, whose lines all lie in one stretch of memory.
+struct Slab {
+    std::int64_t sample, samples, line, lines, in_line, in_lines, before, after;
+    [[nodiscard]] auto size() const { return std::array{samples, lines, in_lines, before, after}; }
+};
+
+/// The pieces: a function of shapes alone, so that the order of every sum is. With few rows the maps are cut into stripes.
+std::vector<Slab> slabs_of(const PlanContext& context, const Geometry& g, const Shape& x, const Shape& dy, const Shape& w) {
+    const std::int64_t stride = g.stride[0], extent = (w[2] - 1) * (g.dilation[0] + 1) + 1, before = g.before[0];
+    const std::int64_t reach = (dy[2] - 1) * stride + extent - before;
+    const std::int64_t after = std::max<std::int64_t>(0, reach - x[2]);
+    std::vector<Slab> slabs;
+    if (context.is_sharded() && x[0] == context.rows) {
+        for (std::size_t p = 0; p + 1 < context.row_bounds.size(); ++p)
+            slabs.push_back({context.row_bounds[p], context.row_bounds[p + 1] - context.row_bounds[p], 0, dy[2], 0, x[2], before, after});
+        return slabs;
+    }
+    constexpr std::int64_t stripe_macs = 4 << 20, most_stripes = 4;
+    const std::int64_t macs = dy.elements() / dy[0] * w[1] * w[2] * w[3];
+    for (std::int64_t count = std::clamp<std::int64_t>(macs / stripe_macs, 1, std::min(most_stripes, dy[2])); count >= 1; --count) {
+        slabs.clear();
+        bool reads_something = true;
+        for (std::int64_t n = 0; n < x[0]; ++n)
+            for (std::int64_t s = 0; s < count; ++s) {
+                const std::int64_t begin = dy[2] * s / count, end = dy[2] * (s + 1) / count, from = begin * stride - before, to = (end - 1) * stride - before + extent;
+                const std::int64_t first = std::max<std::int64_t>(from, 0), last = std::min(to, x[2]);
+                reads_something &= first < last;
+                slabs.push_back({n, 1, begin, end - begin, first, last - first, first - from, to - last});
+            }
+        if (reads_something) return slabs;
+    }
+    return {{0, x[0], 0, dy[2], 0, x[2], before, after}};
+}
+
+}  // namespace
+
 std::optional<Kernel> plan_conv2d_backward_weight(const Node& node, const PlanContext& context) {
     const Geometry g(node.attrs);
     const Shape &x = node.inputs[0].shape(), &dy = node.inputs[1].shape(), &w = node.outputs[0].shape;
     const bool has_bias = node.outputs.size() > 1;
     if (!g.is_supported || dy.elements() == 0) return {};
     const bool sharded = context.is_sharded() && x[0] == context.rows;
-    std::unique_ptr<SingleThreaded> single = sharded ? std::make_unique<SingleThreaded>() : nullptr;
-    memory::dims after = g.after;
-    for (int i = 0; i < 2; ++i) {
-        const std::int64_t extent = (w[2 + i] - 1) * (g.dilation[static_cast<std::size_t>(i)] + 1) + 1;
-        after[static_cast<std::size_t>(i)] = std::max<std::int64_t>(0, (dy[2 + i] - 1) * g.stride[static_cast<std::size_t>(i)] + extent - x[2 + i] - g.before[static_cast<std::size_t>(i)]);
-    }
+    const SingleThreaded single;
+    const std::vector<Slab> slabs = slabs_of(context, g, x, dy, w);
+    const std::int64_t width_reach = (dy[3] - 1) * g.stride[1] + (w[3] - 1) * (g.dilation[1] + 1) + 1;
+    const std::int64_t width_after = std::max<std::int64_t>(0, width_reach - x[3] - g.before[1]);
     // The gradient is wanted as the weight lies, so that the update needs no reorder.
     const memory::desc like = weight_desc(context.layout(node.inputs[2]), w, g.groups);
-    BySize sized;
+    using Sizes = decltype(Slab{}.size());
+    std::map<Sizes, Sized, std::greater<>> sized;
+    for (const Slab& slab : slabs) sized[slab.size()];
     std::optional<memory::desc> weights;
     std::string name;
     try {
-        for (std::int64_t rows : part_sizes(context, sharded, x[0])) {
-            const memory::desc source = channels_last_desc(with_rows(x, rows)), target = channels_last_desc(with_rows(dy, rows));
+        for (auto& [size, s] : sized) {
+            const auto [samples, lines, in_lines, before_h, after_h] = size;
+            const memory::desc source = channels_last_desc({samples, x[1], in_lines, x[3]}), target = channels_last_desc({samples, dy[1], lines, dy[3]});
             const memory::desc bias = has_bias ? plain_desc({w[0]}) : memory::desc();
             const memory::desc free(weight_dims(w, g.groups), f32, any);
-            const dnnl::convolution_forward::primitive_desc hint({prop_kind::forward_training, algorithm::convolution_direct, source, free, bias, target, g.stride, g.dilation, g.before, after}, engine());
+            const memory::dims before{before_h, g.before[1]}, after{after_h, width_after};
+            const dnnl::convolution_forward::primitive_desc hint({prop_kind::forward_training, algorithm::convolution_direct, source, free, bias, target, g.stride, g.dilation, before, after}, engine());
             const auto create = [&](const memory::desc& weight) {
-                return dnnl::convolution_backward_weights::primitive_desc({algorithm::convolution_direct, source, weight, bias, target, g.stride, g.dilation, g.before, after}, planned_scratch(),
+                return dnnl::convolution_backward_weights::primitive_desc({algorithm::convolution_direct, source, weight, bias, target, g.stride, g.dilation, before, after}, planned_scratch(),
                                                                           engine(), hint);
             };
             auto pd = create(weights ? *weights : free);
@@ -235,13 +278,13 @@ std::optional<Kernel> plan_conv2d_backward_weight(const Node& node, const PlanCo
             }
             weights.emplace(pd.diff_weights_desc());
             name = pd.impl_info_str();
-            sized[rows] = {dnnl::convolution_backward_weights(pd), pd.src_desc(), pd.diff_dst_desc(), pd.diff_weights_desc(), pd.diff_bias_desc(), pd.scratchpad_desc()};
+            s = {dnnl::convolution_backward_weights(pd), pd.src_desc(), pd.diff_dst_desc(), pd.diff_weights_desc(), pd.diff_bias_desc(), pd.scratchpad_desc()};
         }
     } catch (const dnnl::error&) {
         return {};
     }
     std::size_t scratch = 0;
-    for (const auto& [rows, s] : sized) scratch = std::max(scratch, (s.scratch.get_size() + 63) / 64 * 64);
+    for (const auto& [size, s] : sized) scratch = std::max(scratch, (s.scratch.get_size() + 63) / 64 * 64);
     const std::size_t weight_bytes = (weights->get_size() + 63) / 64 * 64, bias_bytes = has_bias ? (static_cast<std::size_t>(w[0]) * 4 + 63) / 64 * 64 : 0;
     const std::size_t part_bytes = scratch + weight_bytes + bias_bytes;
 
@@ -250,28 +293,19 @@ std::optional<Kernel> plan_conv2d_backward_weight(const Node& node, const PlanCo
     kernel.in = {channels_last(x), channels_last(dy), nullptr};
     kernel.out = {weight_layout(*weights, w, g.groups)};
     if (has_bias) kernel.out.push_back(nullptr);
-    const std::int64_t x_row = x.elements() / x[0], dy_row = dy.elements() / dy[0];
-    const auto call = [sized, x_row, dy_row, scratch](const KernelArgs& args, std::int64_t begin, std::int64_t rows, std::byte* dw, std::byte* db, std::byte* pad) {
-        const Sized& s = sized.at(rows);
-        execute(s.primitive, {{DNNL_ARG_SRC, &s.a, as_f32(args.in[0]) + begin * x_row},
-                              {DNNL_ARG_DIFF_DST, &s.b, as_f32(args.in[1]) + begin * dy_row},
-                              {DNNL_ARG_DIFF_WEIGHTS, &s.c, dw},
-                              {DNNL_ARG_DIFF_BIAS, &s.bias, db},
-                              {DNNL_ARG_SCRATCHPAD, &s.scratch, scratch ? pad : nullptr}});
-    };
-    if (!sharded) {
-        kernel.scratch_bytes = scratch;
-        kernel.phases = {{.kind = Phase::Kind::team, .run = [call, rows = x[0], has_bias](const KernelArgs& args, const Part&) {
-                              call(args, 0, rows, args.out[0], has_bias ? args.out[1] : nullptr, args.scratch);
-                          }}};
-        return kernel;
-    }
-    const int parts = context.parts();
+    const int parts = static_cast<int>(slabs.size());
     kernel.scratch_bytes = part_bytes * static_cast<std::size_t>(parts);
-    kernel.phases.push_back({.kind = Phase::Kind::rows, .row_reads = 0b11, .writes = 0, .uses_scratch = true,
+    const std::int64_t x_row = x.elements() / x[0], dy_row = dy.elements() / dy[0], x_line = x[3] * x[1], dy_line = dy[3] * dy[1];
+    kernel.phases.push_back({.kind = sharded ? Phase::Kind::rows : Phase::Kind::split, .parts = parts, .row_reads = sharded ? 0b11u : 0u, .writes = 0, .uses_scratch = true,
                              .run = [=](const KernelArgs& args, const Part& part) {
                                  std::byte* mine = args.scratch + part_bytes * static_cast<std::size_t>(part.index);
-                                 call(args, part.begin, part.end - part.begin, mine, has_bias ? mine + weight_bytes : nullptr, mine + weight_bytes + bias_bytes);
+                                 const Slab& slab = slabs[static_cast<std::size_t>(part.index)];
+                                 const Sized& s = sized.at(slab.size());
+                                 execute(s.primitive, {{DNNL_ARG_SRC, &s.a, as_f32(args.in[0]) + slab.sample * x_row + slab.in_line * x_line},
+                                                       {DNNL_ARG_DIFF_DST, &s.b, as_f32(args.in[1]) + slab.sample * dy_row + slab.line * dy_line},
+                                                       {DNNL_ARG_DIFF_WEIGHTS, &s.c, mine},
+                                                       {DNNL_ARG_DIFF_BIAS, &s.bias, has_bias ? mine + weight_bytes : nullptr},
+                                                       {DNNL_ARG_SCRATCHPAD, &s.scratch, scratch ? mine + weight_bytes + bias_bytes : nullptr}});
                              }});
     const std::int64_t count = static_cast<std::int64_t>(weights->get_size() / 4);
     kernel.phases.push_back({.kind = Phase::Kind::split, .parts = split_parts(count, 4 * parts), .reads = 0, .uses_scratch = true,

@@ -25,6 +25,27 @@ Planner planner_of(const std::string& op) {
         {"mean", cpu::plan_reduction},
         {"expand_to", cpu::plan_reduction},
         {"divide_by_count", cpu::plan_reduction},
+        {"sum_to", cpu::plan_reduction},
+        {"slice", cpu::plan_resample},
+        {"slice_backward", cpu::plan_resample},
+        {"pad", cpu::plan_resample},
+        {"pad_backward", cpu::plan_resample},
+        {"flip", cpu::plan_resample},
+        {"unpool", cpu::plan_resample},
+        {"unpool_backward", cpu::plan_resample},
+        {"interpolate", cpu::plan_resample},
+        {"interpolate_backward", cpu::plan_resample},
+        {"avg_pool2d", cpu::plan_resample},
+        {"avg_pool2d_backward", cpu::plan_resample},
+        {"adaptive_avg_pool2d", cpu::plan_resample},
+        {"adaptive_avg_pool2d_backward", cpu::plan_resample},
+        {"concat", cpu::plan_concat},
+        {"concat_part", cpu::plan_concat},
+        {"softmax", cpu::plan_softmax},
+        {"log_softmax", cpu::plan_softmax},
+        {"softmax_cross_entropy", cpu::plan_softmax},
+        {"softmax_cross_entropy_backward", cpu::plan_softmax},
+        {"dropout", cpu::plan_dropout},
     };
     const auto it = planners.find(op);
     return it == planners.end() ? nullptr : it->second;
@@ -36,7 +57,9 @@ public:
     std::optional<Kernel> plan(const Node& node, const PlanContext& context) const override {
         if (const Planner planner = planner_of(node.op->name))
             if (auto kernel = planner(node, context)) return kernel;
-        return cpu::plan_elementwise(node, context);
+        for (const Planner planner : {cpu::plan_elementwise, cpu::plan_broadcast, cpu::plan_by_rows})
+            if (auto kernel = planner(node, context)) return kernel;
+        return {};
     }
     Kernel reorder(const Type& type, const Layout& from, const Layout& to, const PlanContext& context) const override { return cpu::plan_reorder(type, from, to, context); }
 };

@@ -18,6 +18,14 @@ namespace fovea::cpu {
 [[nodiscard]] std::optional<Kernel> plan_pool(const Node& node, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_elementwise(const Node& node, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_reduction(const Node& node, const PlanContext& context);
+[[nodiscard]] std::optional<Kernel> plan_resample(const Node& node, const PlanContext& context);
+[[nodiscard]] std::optional<Kernel> plan_concat(const Node& node, const PlanContext& context);
+[[nodiscard]] std::optional<Kernel> plan_softmax(const Node& node, const PlanContext& context);
+[[nodiscard]] std::optional<Kernel> plan_dropout(const Node& node, const PlanContext& context);
+/// Element-by-element ops with operands that repeat over a map.
+[[nodiscard]] std::optional<Kernel> plan_broadcast(const Node& node, const PlanContext& context);
+/// The plain loops on the rows of each part, for ops that treat samples alone.
+[[nodiscard]] std::optional<Kernel> plan_by_rows(const Node& node, const PlanContext& context);
 [[nodiscard]] Kernel plan_reorder(const Type& type, const Layout& from, const Layout& to, const PlanContext& context);
 
 /// Whether a value can be cut along dimension 0 into the program's parts: it has that many rows and they lie one after another.

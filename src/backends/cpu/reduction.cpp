@@ -9,6 +9,13 @@ namespace {
 
 std::vector<bool> reduced_axes(const Node& node) {
     const int rank = node.inputs[0].shape().rank();
+    if (node.op->name == "sum_to") {
+        // Shapes are aligned at their end; what is longer than the target is summed.
+        const Shape &x = node.inputs[0].shape(), &y = node.outputs[0].shape;
+        std::vector<bool> reduced(static_cast<std::size_t>(rank), true);
+        for (int i = 1; i <= y.rank(); ++i) reduced[static_cast<std::size_t>(rank - i)] = y[-i] != x[-i];
+        return reduced;
+    }
     const auto axes = node.attrs.integers("axes");
     std::vector<bool> reduced(static_cast<std::size_t>(rank), axes.empty());
     for (std::int64_t axis : axes) reduced[static_cast<std::size_t>(axis < 0 ? axis + rank : axis)] = true;
@@ -83,16 +90,52 @@ Kernel sum_per_channel(const Shape& x, const PlanContext& context, float factor)
     return kernel;
 }
 
+/// The kernel reads input 0; the others are there for their shape.
+Kernel with_inputs(Kernel kernel, const Node& node) {
+    kernel.in.resize(node.inputs.size());
+    return kernel;
+}
+
+/// Over the channels of each pixel.
+Kernel sum_of_pixels(const Shape& x, const PlanContext& context, float factor) {
+    const std::int64_t channels = x[1], per_sample = x[2] * x[3], all = x[0] * per_sample;
+    const auto pixels = [=](const KernelArgs& args, std::int64_t begin, std::int64_t end) {
+        for (std::int64_t i = begin; i < end; ++i) as_f32(args.out[0])[i] = static_cast<float>(simd().sum(as_f32(args.in[0]) + i * channels, channels) * static_cast<double>(factor));
+    };
+    Kernel kernel;
+    kernel.name = std::string("simd:") + simd().name;
+    kernel.in = {channels_last(x)};
+    kernel.out.resize(1);
+    if (context.is_sharded())
+        kernel.phases.push_back({.kind = Phase::Kind::rows, .row_reads = 1, .run = [=](const KernelArgs& args, const Part& part) { pixels(args, part.begin * per_sample, part.end * per_sample); }});
+    else
+        kernel.phases.push_back({.parts = split_parts(all, channels * 4), .run = [=](const KernelArgs& args, const Part& part) {
+                                     const auto [begin, end] = piece(part, all);
+                                     pixels(args, begin, end);
+                                 }});
+    return kernel;
+}
+
 std::optional<Kernel> plan_sum(const Node& node, const PlanContext& context) {
     const Shape& x = node.inputs[0].shape();
     if (x.elements() == 0 || node.inputs[0].dtype() != DType::f32) return {};
     const std::vector<bool> reduced = reduced_axes(node);
+    // Summing a dimension of one is no work: a map of one pixel or channel takes the kernel of its shape either way.
+    const auto is = [&](std::initializer_list<bool> wanted) {
+        int d = 0;
+        for (bool w : wanted) {
+            if (reduced[static_cast<std::size_t>(d)] != w && x[d] != 1) return false;
+            ++d;
+        }
+        return true;
+    };
     const float factor = node.op->name == "mean" ? static_cast<float>(static_cast<double>(node.outputs[0].shape.elements()) / static_cast<double>(x.elements())) : 1.0f;
-    if (node.outputs[0].shape.elements() == 1) return sum_of_everything(node, context, factor);
+    if (node.outputs[0].shape.elements() == 1) return with_inputs(sum_of_everything(node, context, factor), node);
     const bool has_batch = x[0] == context.rows;
-    if (x.rank() == 4 && has_batch && reduced == std::vector{false, false, true, true}) return sum_of_maps(x, factor);
-    if (x.rank() == 4 && has_batch && reduced == std::vector{true, false, true, true}) return sum_per_channel(x, context, factor);
-    if (x.rank() == 2 && has_batch && reduced == std::vector{true, false}) return sum_per_channel(x, context, factor);
+    if (x.rank() == 4 && has_batch && is({false, false, true, true})) return with_inputs(sum_of_maps(x, factor), node);
+    if (x.rank() == 4 && has_batch && is({true, false, true, true})) return with_inputs(sum_per_channel(x, context, factor), node);
+    if (x.rank() == 4 && has_batch && is({false, true, false, false})) return with_inputs(sum_of_pixels(x, context, factor), node);
+    if (x.rank() == 2 && has_batch && is({true, false})) return with_inputs(sum_per_channel(x, context, factor), node);
     return {};
 }
 
@@ -109,6 +152,13 @@ std::optional<Kernel> plan_expand(const Node& node, const PlanContext& context) 
         kernel.phases.push_back({.parts = split_parts(count, 4), .run = [count](const KernelArgs& args, const Part& part) {
                                      const auto [begin, end] = piece(part, count);
                                      std::fill(as_f32(args.out[0]) + begin, as_f32(args.out[0]) + end, as_f32(args.in[0])[0]);
+                                 }});
+        return kernel;
+    }
+    if (y.rank() == 4 && x.rank() == 4 && y[0] == context.rows && x == Shape{y[0], 1, y[2], y[3]}) {
+        kernel.out = {channels_last(y)};
+        kernel.phases.push_back({.kind = Phase::Kind::rows, .row_reads = 1, .run = [channels = y[1], pixels = y[2] * y[3]](const KernelArgs& args, const Part& part) {
+                                     for (std::int64_t i = part.begin * pixels; i < part.end * pixels; ++i) std::fill_n(as_f32(args.out[0]) + i * channels, channels, as_f32(args.in[0])[i]);
                                  }});
         return kernel;
     }
@@ -147,7 +197,7 @@ Kernel plan_divide_by_count(const Node& node, const PlanContext& context) {
 }  // namespace
 
 std::optional<Kernel> plan_reduction(const Node& node, const PlanContext& context) {
-    if (node.op->name == "sum" || node.op->name == "mean") return plan_sum(node, context);
+    if (node.op->name == "sum" || node.op->name == "mean" || node.op->name == "sum_to") return plan_sum(node, context);
     if (node.op->name == "expand_to") return plan_expand(node, context);
     if (node.op->name == "divide_by_count") return plan_divide_by_count(node, context);
     return {};

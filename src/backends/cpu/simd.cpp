@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backends/cpu/simd.cpp"
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
+#include <hwy/contrib/math/math-inl.h>
 
 HWY_BEFORE_NAMESPACE();
 namespace fovea::cpu::HWY_NAMESPACE {
@@ -175,7 +177,11 @@ void max_pool(float* y, std::int32_t* where, const float* x, const PoolGeometry&
                     if (w >= 0 && w < g.width) places[count++] = static_cast<std::int32_t>(h * g.width + w);
                 }
             }
-            for (std::int64_t c = 0; c < g.channels; c += lanes) {
+            if (count == 0) {  // a dilated window may miss the input altogether
+                std::fill_n(y, g.channels, -std::numeric_limits<float>::infinity());
+                std::fill_n(where, g.channels, -1);
+            }
+            for (std::int64_t c = 0; c < g.channels && count > 0; c += lanes) {
                 const auto mask = hn::FirstN(d, static_cast<std::size_t>(std::min(lanes, g.channels - c)));
                 V best = hn::MaskedLoad(mask, d, x + places[0] * g.channels + c);
                 auto place = hn::Set(di, places[0]);
@@ -206,8 +212,75 @@ void column_sums(const float* x, std::int64_t rows, std::int64_t channels, float
     });
 }
 
+void resample(float* y, const float* x, const ResampleGeometry& g, std::int64_t begin, std::int64_t end) {
+    const D d;
+    const auto copied = static_cast<std::size_t>(g.channels) * sizeof(float);
+    for (std::int64_t p = begin; p < end; ++p) {
+        const std::int32_t r0 = g.rows.start[p], r1 = g.rows.start[p + 1];
+        for (std::int64_t q = 0; q < g.out_width; ++q) {
+            float* to = y + (p * g.out_width + q) * g.y_channels;
+            const std::int32_t s0 = g.columns.start[q], s1 = g.columns.start[q + 1];
+            const auto from = [&](std::int32_t r, std::int32_t s) { return x + (g.rows.index[r] * g.in_width + g.columns.index[s]) * g.x_channels; };
+            if (r0 == r1 || s0 == s1) {
+                std::fill_n(to, g.channels, g.value);
+            } else if (r1 - r0 == 1 && s1 - s0 == 1 && g.rows.weight[r0] * g.columns.weight[s0] == 1.0f) {
+                std::memcpy(to, from(r0, s0), copied);
+            } else {
+                for_channels(g.channels, [&](std::int64_t c, auto load, auto store) HWY_ATTR {
+                    V total = hn::Zero(d);
+                    for (std::int32_t r = r0; r < r1; ++r)
+                        for (std::int32_t s = s0; s < s1; ++s) total = hn::MulAdd(hn::Set(d, g.rows.weight[r] * g.columns.weight[s]), load(from(r, s) + c), total);
+                    store(total, to + c);
+                });
+            }
+        }
+    }
+}
+
+float largest(const float* x, std::int64_t count) {
+    const D d;
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    if (count < lanes) return *std::max_element(x, x + count);
+    V top = hn::LoadU(d, x);
+    for (std::int64_t i = lanes; i + lanes <= count; i += lanes) top = hn::Max(top, hn::LoadU(d, x + i));
+    return hn::GetLane(hn::MaxOfLanes(d, hn::Max(top, hn::LoadU(d, x + count - lanes))));
+}
+
+double exponentials(float* out, const float* x, float shift, std::int64_t count) {
+    const D d;
+    const V s = hn::Set(d, shift);
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    double total = 0;
+    for (std::int64_t begin = 0; begin < count; begin += block_rows * lanes) {
+        const std::int64_t length = std::min(block_rows * lanes, count - begin);
+        V sum = hn::Zero(d);
+        for_channels(length, [&](std::int64_t i, auto load, auto store) HWY_ATTR {
+            const V v = hn::Sub(load(x + begin + i), s);
+            V e = hn::IfThenElse(hn::Eq(v, v), hn::Exp(d, v), v);
+            if (i + lanes > length) e = hn::IfThenElseZero(hn::FirstN(d, static_cast<std::size_t>(length - i)), e);  // lanes past the end hold exp(-shift)
+            if (out) store(e, out + begin + i);
+            sum = hn::Add(sum, e);
+        });
+        total += static_cast<double>(hn::GetLane(hn::SumOfLanes(d, sum)));
+    }
+    return total;
+}
+
+double sum(const float* x, std::int64_t count) {
+    const D d;
+    double total = 0;
+    const std::int64_t block = block_rows * static_cast<std::int64_t>(hn::Lanes(d));
+    for (std::int64_t begin = 0; begin < count; begin += block) {
+        V part = hn::Zero(d);
+        for_channels(std::min(block, count - begin), [&](std::int64_t i, auto load, auto) HWY_ATTR { part = hn::Add(part, load(x + begin + i)); });
+        total += static_cast<double>(hn::GetLane(hn::SumOfLanes(d, part)));
+    }
+    return total;
+}
+
 Simd table() {
-    return {hwy::TargetName(HWY_TARGET), sum_parts, add, relu, relu_backward, scale_shift, multiply, norm_sums, norm_apply, norm_backward_sums, norm_backward_apply, max_pool, column_sums};
+    return {hwy::TargetName(HWY_TARGET), sum_parts, add, relu, relu_backward, scale_shift, multiply, norm_sums, norm_apply, norm_backward_sums, norm_backward_apply, max_pool, column_sums,
+            resample, largest, exponentials, sum};
 }
 
 }  // namespace fovea::cpu::HWY_NAMESPACE

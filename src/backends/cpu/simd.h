@@ -11,6 +11,22 @@ struct PoolGeometry {
     std::int64_t channels, height, width, out_height, out_width, kernel_h, kernel_w, stride_h, stride_w, before_h, before_w, dilation_h, dilation_w;
 };
 
+/// One axis as a sparse matrix: output o is the weighted sum of the inputs index[k], start[o] <= k < start[o + 1].
+struct TapTable {
+    const std::int32_t* start;
+    const std::int32_t* index;
+    const float* weight;
+};
+
+/// y[p, q, :] = sum over taps of rows.weight * columns.weight * x[row, column, :], channels last; `value` where there are none.
+struct ResampleGeometry {
+    TapTable rows, columns;
+    std::int64_t out_width, in_width;           ///< pixels
+    std::int64_t channels;                      ///< taken
+    std::int64_t x_channels, y_channels;        ///< of a whole pixel
+    float value;
+};
+
 struct Simd {
     const char* name;  ///< the instruction set chosen
     /// out[i] = sum over p < parts of source[p * stride + i], in that order.
@@ -35,6 +51,13 @@ struct Simd {
     void (*max_pool)(float* y, std::int32_t* where, const float* x, const PoolGeometry& geometry);
     /// sums[c] += x over the rows
     void (*column_sums)(const float* x, std::int64_t rows, std::int64_t channels, float* sums);
+
+    /// The output lines [begin, end) of one sample; x and y point at the first channel taken of the sample.
+    void (*resample)(float* y, const float* x, const ResampleGeometry& geometry, std::int64_t begin, std::int64_t end);
+    float (*largest)(const float* x, std::int64_t count);
+    /// out[i] = exp(x[i] - shift) (out may be null); returns the sum. NaN stays NaN.
+    double (*exponentials)(float* out, const float* x, float shift, std::int64_t count);
+    double (*sum)(const float* x, std::int64_t count);
 };
 
 /// The kernels for this machine.

@@ -1,0 +1,90 @@
+// Values side by side, channels last: along the channels a copy per pixel, along rows or columns a copy per line or sample.
+#include <cstring>
+
+#include "backends/cpu/kernels.h"
+
+namespace fovea::cpu {
+
+namespace {
+
+/// How often per sample a run of bytes repeats, and how long it is, for a piece of `size` along the axis.
+struct Runs {
+    std::int64_t count;
+    std::size_t unit;  ///< bytes of one step along the axis
+};
+
+/// Dimensions in the order in which they lie: N H W C for maps, as declared otherwise.
+Runs runs_along(const Shape& shape, int axis, std::size_t width) {
+    std::vector<int> order;
+    for (int d = 1; d < shape.rank(); ++d) order.push_back(d);
+    if (shape.rank() == 4) order = {2, 3, 1};
+    Runs runs{1, width};
+    bool is_inside = false;
+    for (int d : order) {
+        if (d == axis)
+            is_inside = true;
+        else if (is_inside)
+            runs.unit *= static_cast<std::size_t>(shape[d]);
+        else
+            runs.count *= shape[d];
+    }
+    return runs;
+}
+
+/// One piece of a joined row: where it starts and how long it is, in bytes.
+struct Strip {
+    std::size_t at, bytes;
+};
+
+/// A layout other than row-major is described for f32 alone.
+Layout lies(const Type& type) { return type.dtype == DType::f32 ? channels_last(type.shape) : nullptr; }
+
+}  // namespace
+
+std::optional<Kernel> plan_concat(const Node& node, const PlanContext& context) {
+    const bool is_part = node.op->name == "concat_part";
+    const int axis = static_cast<int>(node.attrs.integer("axis"));
+    const Type whole = is_part ? node.inputs[0].type() : node.outputs[0];
+    if (axis == 0 || whole.shape.rank() < 2 || whole.shape[0] != context.rows || whole.shape.elements() == 0) return {};
+    if (whole.shape.rank() == 4 && whole.dtype != DType::f32) return {};
+    const Runs runs = runs_along(whole.shape, axis, size_of(stored_as(whole.dtype, context.real)));
+    const std::size_t row = runs.unit * static_cast<std::size_t>(whole.shape[axis]);
+    std::vector<Strip> strips;
+    std::size_t at = 0;
+    for (std::size_t i = is_part ? 1 : 0; i < node.inputs.size(); ++i) {
+        strips.push_back({at, runs.unit * static_cast<std::size_t>(node.inputs[i].shape()[axis])});
+        at += strips.back().bytes;
+    }
+    Kernel kernel;
+    kernel.name = "copies";
+    kernel.in.resize(node.inputs.size());
+    if (is_part) {
+        strips = {strips[static_cast<std::size_t>(node.attrs.integer("index"))]};
+        kernel.in[0] = lies(whole);
+    } else {
+        for (std::size_t i = 0; i < node.inputs.size(); ++i) kernel.in[i] = lies(node.inputs[i].type());
+    }
+    kernel.out = {lies(node.outputs[0])};
+    // Runs [begin, end) of the whole batch.
+    const auto copy = [strips, row, is_part](const KernelArgs& args, std::int64_t begin, std::int64_t end) {
+        for (std::size_t i = 0; i < strips.size(); ++i) {
+            const auto [place, bytes] = strips[i];
+            for (auto r = static_cast<std::size_t>(begin); r < static_cast<std::size_t>(end); ++r)
+                is_part ? std::memcpy(args.out[0] + r * bytes, args.in[0] + r * row + place, bytes) : std::memcpy(args.out[0] + r * row + place, args.in[i] + r * bytes, bytes);
+        }
+    };
+    if (context.is_sharded()) {
+        kernel.phases.push_back({.kind = Phase::Kind::rows, .row_reads = ~0u, .run = [copy, per_sample = runs.count](const KernelArgs& args, const Part& part) {
+                                     copy(args, part.begin * per_sample, part.end * per_sample);
+                                 }});
+        return kernel;
+    }
+    const std::int64_t units = runs.count * whole.shape[0];
+    kernel.phases.push_back({.parts = split_parts(units, static_cast<std::int64_t>(row)), .run = [copy, units](const KernelArgs& args, const Part& part) {
+                                 const auto [begin, end] = piece(part, units);
+                                 copy(args, begin, end);
+                             }});
+    return kernel;
+}
+
+}  // namespace fovea::cpu
