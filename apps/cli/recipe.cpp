@@ -20,8 +20,11 @@ Recipe recipe_for(std::string_view model, std::int64_t channels) {
         recipe.optimizer = "adam";
         recipe.optimizer_options = {{"lr", 2e-3}};
     } else {
+        // LeNet-5 on Fashion-MNIST, five epochs: 91.1 % (two seeds); batch 64 at 0.05 without smoothing 90.9 %, Adam 90.9 %.
         recipe.epochs = 5;
-        recipe.batch = 64;
+        recipe.batch = 32;
+        recipe.optimizer_options["lr"] = 0.03;
+        recipe.label_smoothing = 0.05;
     }
     return recipe;
 }

@@ -17,6 +17,7 @@ struct Recipe {
     std::string schedule = "one-cycle";
     std::map<std::string, double> schedule_options{};
     Augment augment{};
+    double label_smoothing = 0;
 };
 
 /// By the model's name, for pictures [C, H, W].

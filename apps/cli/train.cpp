@@ -32,7 +32,8 @@ struct TrainArguments {
     std::optional<double> lr, momentum, weight_decay, warm_up;
     bool nesterov = false, no_nesterov = false, no_decay_norms = false, drop_last = false;
     std::vector<std::string> optimizer_options, schedule_options, augment, freeze;
-    double label_smoothing = 0, clip = 0, clip_value = 0;
+    std::optional<double> label_smoothing;
+    double clip = 0, clip_value = 0;
     std::string metric = "top1", backend = "cpu", precision = "f32";
     double save_every_minutes = 10;
     std::int64_t save_every_steps = 0;
@@ -181,13 +182,13 @@ void train(const TrainArguments& a) {
     spec.step.decay_norms_and_biases = !a.no_decay_norms;
     spec.step.frozen = a.freeze;
     if (network.loss) {
-        if (a.label_smoothing > 0) throw ArgumentError(fmt::format("--label-smoothing: {} has a loss of its own", network.model));
+        if (a.label_smoothing.value_or(0) > 0) throw ArgumentError(fmt::format("--label-smoothing: {} has a loss of its own", network.model));
         spec.loss = network.loss;
         spec.loss_name = network.loss_name;
         spec.lowest_wins = network.lowest_wins;
-    } else if (a.label_smoothing > 0) {
-        spec.loss = [smoothing = a.label_smoothing](const Value& logits, const Value& labels) { return cross_entropy(logits, labels, {.label_smoothing = smoothing}); };
-        spec.loss_name = fmt::format("cross_entropy label_smoothing={}", a.label_smoothing);
+    } else if (const double smoothing = a.label_smoothing.value_or(recipe.label_smoothing); smoothing > 0) {
+        spec.loss = [smoothing](const Value& logits, const Value& labels) { return cross_entropy(logits, labels, {.label_smoothing = smoothing}); };
+        spec.loss_name = fmt::format("cross_entropy label_smoothing={}", smoothing);
     }
     spec.seed = a.common.seed;
     spec.loader_threads = a.loader_threads;
