@@ -114,20 +114,20 @@ std::optional<Kernel> plan_batch_norm_backward(const Node& node, const PlanConte
                                  for (std::int64_t c = 0; c < rows.channels; ++c) {
                                      double sum = 0, product = 0;
                                      for (int p = 0; p < scratch.parts; ++p) sum += scratch.sums(args.scratch, p)[c], product += scratch.second(args.scratch, p)[c];
-                                     const double inv_std = as_f32(args.in[4])[c], mean = as_f32(args.in[3])[c], a = as_f32(args.in[2])[c] * inv_std;
+                                     const double inv_std = as_f32(args.in[4])[c], a = as_f32(args.in[2])[c] * inv_std;
                                      const double b = -a * inv_std * inv_std * product / rows.count();
                                      as_f32(args.out[1])[c] = static_cast<float>(product * inv_std);
                                      as_f32(args.out[2])[c] = static_cast<float>(sum);
                                      scratch.coefficient(args.scratch, 0)[c] = static_cast<float>(a);
                                      scratch.coefficient(args.scratch, 1)[c] = static_cast<float>(b);
-                                     scratch.coefficient(args.scratch, 2)[c] = static_cast<float>(-a * sum / rows.count() - b * mean);
+                                     scratch.coefficient(args.scratch, 2)[c] = static_cast<float>(sum / rows.count());
                                  }
                              }});
-    kernel.phases.push_back({.kind = Phase::Kind::rows, .reads = 0b100011, .row_reads = 0b100011, .writes = 0b1001, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part& part) {
+    kernel.phases.push_back({.kind = Phase::Kind::rows, .reads = 0b101011, .row_reads = 0b100011, .writes = 0b1001, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part& part) {
                                  const std::int64_t at = part.begin * rows.stride();
                                  simd().norm_backward_apply(as_f32(args.out[0]) + at, has_residual ? as_f32(args.out[3]) + at : nullptr, as_f32(args.in[0]) + at, as_f32(args.in[1]) + at,
                                                             has_mask ? as_f32(args.in[5]) + at : nullptr, scratch.coefficient(args.scratch, 0), scratch.coefficient(args.scratch, 1),
-                                                            scratch.coefficient(args.scratch, 2), (part.end - part.begin) * rows.per_sample, rows.channels);
+                                                            scratch.coefficient(args.scratch, 2), as_f32(args.in[3]), (part.end - part.begin) * rows.per_sample, rows.channels);
                              }});
     return kernel;
 }

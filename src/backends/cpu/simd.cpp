@@ -1,5 +1,6 @@
-// Compiled once per instruction set (foreach_target). Sums run in f32 over blocks of rows and enter doubles per block, so that their
-// error does not grow with the batch.
+// Compiled once per instruction set (foreach_target). Sums run in f32 over blocks of rows, four side by side, and enter doubles per block,
+// so that their error does not grow with the batch. It matters: batch norm subtracts these sums from every element, and what follows
+// adds up the elements again, error and all.
 #include "backends/cpu/simd.h"
 
 #include <algorithm>
@@ -18,7 +19,7 @@ namespace fovea::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 using D = hn::ScalableTag<float>;
 using V = hn::Vec<D>;
-constexpr std::int64_t block_rows = 128;
+constexpr std::int64_t block_rows = 64;
 
 /// f(c, load, store) over vectors of channels; the last one is masked.
 template <class F> HWY_INLINE void for_channels(std::int64_t channels, F&& f) {
@@ -89,19 +90,19 @@ void norm_sums(const float* x, std::int64_t rows, std::int64_t channels, float* 
         const std::int64_t end = std::min(rows, begin + block_rows);
         for_channels(channels, [&](std::int64_t c, auto load, auto) HWY_ATTR {
             const V p = load(pivot + c);
-            V s0 = hn::Zero(d), s1 = s0, q0 = s0, q1 = s0;
+            V sum[4], square[4];
+            for (int k = 0; k < 4; ++k) sum[k] = square[k] = hn::Zero(d);
+            const auto take = [&](std::int64_t r, int k) HWY_ATTR {
+                const V v = hn::Sub(load(x + r * channels + c), p);
+                sum[k] = hn::Add(sum[k], v);
+                square[k] = hn::MulAdd(v, v, square[k]);
+            };
             std::int64_t r = begin;
-            for (; r + 2 <= end; r += 2) {
-                const V a = hn::Sub(load(x + r * channels + c), p), b = hn::Sub(load(x + (r + 1) * channels + c), p);
-                s0 = hn::Add(s0, a), s1 = hn::Add(s1, b);
-                q0 = hn::MulAdd(a, a, q0), q1 = hn::MulAdd(b, b, q1);
-            }
-            if (r < end) {
-                const V a = hn::Sub(load(x + r * channels + c), p);
-                s0 = hn::Add(s0, a), q0 = hn::MulAdd(a, a, q0);
-            }
-            add_to(sums, hn::Add(s0, s1), c, channels);
-            add_to(squares, hn::Add(q0, q1), c, channels);
+            for (; r + 4 <= end; r += 4)
+                for (int k = 0; k < 4; ++k) take(r + k, k);
+            for (; r < end; ++r) take(r, 0);
+            add_to(sums, hn::Add(hn::Add(sum[0], sum[1]), hn::Add(sum[2], sum[3])), c, channels);
+            add_to(squares, hn::Add(hn::Add(square[0], square[1]), hn::Add(square[2], square[3])), c, channels);
         });
     }
 }
@@ -130,31 +131,36 @@ void norm_backward_sums(const float* x, const float* dy, const float* y, const f
         const std::int64_t end = std::min(rows, begin + block_rows);
         for_channels(channels, [&](std::int64_t c, auto load, auto) HWY_ATTR {
             const V m = load(mean + c);
-            V s = zero, p = zero;
-            for (std::int64_t r = begin; r < end; ++r) {
+            V sum[4], product[4];
+            for (int k = 0; k < 4; ++k) sum[k] = product[k] = zero;
+            const auto take = [&](std::int64_t r, int k) HWY_ATTR {
                 const std::int64_t i = r * channels + c;
                 V g = load(dy + i);
                 if (y) g = hn::IfThenElseZero(hn::Gt(load(y + i), zero), g);
-                s = hn::Add(s, g);
-                p = hn::MulAdd(g, hn::Sub(load(x + i), m), p);
-            }
-            add_to(sums, s, c, channels);
-            add_to(products, p, c, channels);
+                sum[k] = hn::Add(sum[k], g);
+                product[k] = hn::MulAdd(g, hn::Sub(load(x + i), m), product[k]);
+            };
+            std::int64_t r = begin;
+            for (; r + 4 <= end; r += 4)
+                for (int k = 0; k < 4; ++k) take(r + k, k);
+            for (; r < end; ++r) take(r, 0);
+            add_to(sums, hn::Add(hn::Add(sum[0], sum[1]), hn::Add(sum[2], sum[3])), c, channels);
+            add_to(products, hn::Add(hn::Add(product[0], product[1]), hn::Add(product[2], product[3])), c, channels);
         });
     }
 }
 
-void norm_backward_apply(float* dx, float* masked, const float* x, const float* dy, const float* y, const float* a, const float* b, const float* k, std::int64_t rows,
-                         std::int64_t channels) {
+void norm_backward_apply(float* dx, float* masked, const float* x, const float* dy, const float* y, const float* a, const float* b, const float* d_mean, const float* mean,
+                         std::int64_t rows, std::int64_t channels) {
     const D d;
     const V zero = hn::Zero(d);
     for_channels(channels, [&](std::int64_t c, auto load, auto store) HWY_ATTR {
-        const V va = load(a + c), vb = load(b + c), vk = load(k + c);
+        const V va = load(a + c), vb = load(b + c), vd = load(d_mean + c), vm = load(mean + c);
         for (std::int64_t r = 0; r < rows; ++r) {
             const std::int64_t i = r * channels + c;
             V g = load(dy + i);
             if (y) g = hn::IfThenElseZero(hn::Gt(load(y + i), zero), g);
-            const V v = hn::MulAdd(g, va, hn::MulAdd(load(x + i), vb, vk));
+            const V v = hn::MulAdd(hn::Sub(g, vd), va, hn::Mul(hn::Sub(load(x + i), vm), vb));
             if (masked) store(g, masked + i);
             store(v, dx + i);
         }
@@ -204,9 +210,14 @@ void column_sums(const float* x, std::int64_t rows, std::int64_t channels, float
     for_channels(channels, [&](std::int64_t c, auto load, auto store) HWY_ATTR {
         V total = hn::Zero(d);
         for (std::int64_t begin = 0; begin < rows; begin += block_rows) {
-            V block = hn::Zero(d);
-            for (std::int64_t r = begin; r < std::min(rows, begin + block_rows); ++r) block = hn::Add(block, load(x + r * channels + c));
-            total = hn::Add(total, block);
+            const std::int64_t end = std::min(rows, begin + block_rows);
+            V block[4];
+            for (int k = 0; k < 4; ++k) block[k] = hn::Zero(d);
+            std::int64_t r = begin;
+            for (; r + 4 <= end; r += 4)
+                for (int k = 0; k < 4; ++k) block[k] = hn::Add(block[k], load(x + (r + k) * channels + c));
+            for (; r < end; ++r) block[0] = hn::Add(block[0], load(x + r * channels + c));
+            total = hn::Add(total, hn::Add(hn::Add(block[0], block[1]), hn::Add(block[2], block[3])));
         }
         store(total, sums + c);
     });

@@ -43,9 +43,10 @@ struct Simd {
     void (*norm_apply)(float* y, const float* x, const float* residual, const float* scale, const float* shift, std::int64_t rows, std::int64_t channels, bool relu);
     /// d = dy where y > 0 (y null: d = dy); sums[c] += d, products[c] += d * (x - mean[c])
     void (*norm_backward_sums)(const float* x, const float* dy, const float* y, const float* mean, std::int64_t rows, std::int64_t channels, double* sums, double* products);
-    /// dx = a[c] * d + b[c] * x + k[c]; masked (may be null) = d
-    void (*norm_backward_apply)(float* dx, float* masked, const float* x, const float* dy, const float* y, const float* a, const float* b, const float* k, std::int64_t rows,
-                                std::int64_t channels);
+    /// dx = a[c] * (d - d_mean[c]) + b[c] * (x - mean[c]); masked (may be null) = d. Both differences sum to zero over the batch, so that
+    /// the rounding of a and b leaves the sum of dx at zero.
+    void (*norm_backward_apply)(float* dx, float* masked, const float* x, const float* dy, const float* y, const float* a, const float* b, const float* d_mean, const float* mean,
+                                std::int64_t rows, std::int64_t channels);
 
     /// Max pooling of one sample, channels last: y and the flat place h * W + w of each maximum.
     void (*max_pool)(float* y, std::int32_t* where, const float* x, const PoolGeometry& geometry);
