@@ -78,10 +78,13 @@ struct PlanContext {
     std::function<Layout(const Value&)> layout;
     /// A parameter whose layout nobody has chosen: the kernel may take what it likes best.
     std::function<bool(const Value&)> is_undecided;
-    bool is_training = false;
+    /// The whole program is too little work to wake other threads for: every kernel runs on the caller's.
+    bool is_serial = false;
     [[nodiscard]] int parts() const { return static_cast<int>(row_bounds.size()) - 1; }
     /// Row phases pay when there are enough rows for every core; below that kernels bring their own threads.
     [[nodiscard]] bool is_sharded() const { return parts() >= 4; }
+    /// Whether a kernel may bring a team of its own threads.
+    [[nodiscard]] bool has_team() const { return !is_sharded() && !is_serial; }
 };
 
 class Backend {

@@ -17,10 +17,24 @@ std::vector<std::int64_t> cut_rows(const Graph& graph, std::int64_t rows) {
     for (const Node& node : graph.nodes())
         for (const Type& type : node.outputs)
             if (type.shape.rank() == 4 && type.shape[0] == rows) largest = std::max(largest, type.shape.elements() * 4);
-    const std::int64_t parts = std::min(rows, std::clamp(largest / part_bytes, least_parts, most_parts));
+    const std::int64_t wanted = (largest / part_bytes + least_parts - 1) / least_parts * least_parts;  // whole eights share out evenly
+    const std::int64_t parts = std::min(rows, std::clamp(wanted, least_parts, most_parts));
     std::vector<std::int64_t> bounds;
     for (std::int64_t p = 0; p <= parts; ++p) bounds.push_back(rows * p / parts);
     return bounds;
+}
+
+// Waking a second core and meeting it again costs some ten microseconds: what one core does in that time it does alone.
+constexpr std::int64_t serial_operations = 4'000'000;
+
+std::int64_t total_operations(const Graph& graph) {
+    std::int64_t total = 0;
+    for (const Node& node : graph.nodes())
+        if (node.op->cost) {
+            const Cost cost = cost_of(node);
+            total += std::max(2 * cost.macs, cost.operations);
+        }
+    return total;
 }
 
 /// The batch: dimension 0 of the first input of rank >= 2, else of any input.
@@ -37,7 +51,7 @@ public:
         p_.context.real = p_.real;
         p_.context.rows = batch_rows(p_.graph);
         p_.context.row_bounds = cut_rows(p_.graph, p_.context.rows);
-        p_.context.is_training = !p_.graph.updates().empty();
+        p_.context.is_serial = total_operations(p_.graph) < serial_operations;
         p_.context.layout = [this](const Value& value) { return buffer_of(value).layout; };
         p_.context.is_undecided = [this](const Value& value) { return undecided_.contains(id_of(value)); };
     }

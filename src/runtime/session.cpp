@@ -69,6 +69,9 @@ struct Session::Impl {
     }
 
     void bind(const std::vector<const std::byte*>& inputs) {
+        if (inputs == bound_inputs && bound_version == version) return;
+        bound_inputs = inputs;
+        bound_version = version;
         for (std::size_t b = 0; b < program.buffers.size(); ++b) {
             const Buffer& buffer = program.buffers[b];
             switch (buffer.place) {
@@ -120,7 +123,8 @@ struct Session::Impl {
     }
 
     void run_stages(const RunOptions& options) {
-        omp_set_num_threads(threads());  // a setting of the calling thread: kernels that bring their own team ask it
+        // A setting of the calling thread: kernels that bring their own team ask it.
+        if (omp_get_max_threads() != (program.context.is_serial ? 1 : threads())) omp_set_num_threads(program.context.is_serial ? 1 : threads());
         const std::size_t count = program.stages.size();
         std::size_t s = 0;
         while (s < count) {
@@ -136,8 +140,18 @@ struct Session::Impl {
         }
     }
 
+    /// Stages in which nothing can be shared out are not worth a parallel region.
+    [[nodiscard]] bool is_single_part(std::size_t begin, std::size_t end) const {
+        for (std::size_t s = begin; s < end; ++s)
+            for (const auto& [item, phase_index] : program.stages[s].phases) {
+                const Phase& phase = program.items[static_cast<std::size_t>(item)].kernel.phases[static_cast<std::size_t>(phase_index)];
+                if ((phase.kind == Phase::Kind::rows ? program.context.parts() : phase.parts) > 1) return false;
+            }
+        return true;
+    }
+
     void run_parallel(std::size_t begin, std::size_t end, const RunOptions& options) {
-        const int wanted = threads();
+        const int wanted = program.context.is_serial || is_single_part(begin, end) ? 1 : threads();
         const FlushDenormals flush;
         if (wanted == 1) {
             for (std::size_t s = begin; s < end; ++s) run_share(program.stages[s], 0, 1, options);
@@ -171,7 +185,8 @@ struct Session::Impl {
     std::vector<std::byte*> pointers;
     std::vector<Bound> bound;
     std::vector<AlignedBytes> held;  // keeps parameters alive while another session changes their layout
-    std::uint64_t version = 0;
+    std::uint64_t version = 0, bound_version = 0;
+    std::vector<const std::byte*> bound_inputs;
     bool is_bound = false;
     bool profiling = false;
     Clock::time_point run_start;
@@ -216,7 +231,7 @@ std::vector<Tensor> Session::run(const std::map<std::string, Tensor>& inputs, co
     if (!program.updated.empty()) {
         // Programs that keep something derived from the parameters must see that they changed; this one has.
         const std::lock_guard lock(s.state->impl().mutex);
-        s.version = ++s.state->impl().version;
+        s.version = s.bound_version = ++s.state->impl().version;
     }
     if (s.profiling) {
         s.profile.clear();

@@ -101,7 +101,7 @@ std::optional<Kernel> plan_conv2d(const Node& node, const PlanContext& context) 
                                                          attr, engine());
     };
     const memory::desc free_weights(weight_dims(w, g.groups), f32, any);
-    std::unique_ptr<SingleThreaded> single = sharded ? std::make_unique<SingleThreaded>() : nullptr;
+    std::unique_ptr<SingleThreaded> single = !context.has_team() ? std::make_unique<SingleThreaded>() : nullptr;
     for (std::int64_t rows : part_sizes(context, sharded, x[0])) {
         auto pd = create(rows, weights ? *weights : free_weights);
         // A weight that lies badly for this kernel is better reordered than run by the slow one.
@@ -126,7 +126,7 @@ std::optional<Kernel> plan_conv2d(const Node& node, const PlanContext& context) 
     // The residual is added where the result goes: it is given up when nobody else reads it, copied otherwise.
     if (has_residual) kernel.in_place = {3};
     const std::int64_t x_row = x.elements() / x[0], y_row = y.elements() / y[0];
-    Phase phase{.kind = sharded ? Phase::Kind::rows : Phase::Kind::team, .row_reads = sharded ? 0b1001u : 0u, .uses_scratch = false};
+    Phase phase{.kind = sharded ? Phase::Kind::rows : context.has_team() ? Phase::Kind::team : Phase::Kind::split, .row_reads = sharded ? 0b1001u : 0u, .uses_scratch = false};
     kernel.scratch_bytes = scratch * static_cast<std::size_t>(sharded ? context.parts() : 1);
     phase.run = [sized, x_row, y_row, scratch, has_residual, all = x[0], sharded](const KernelArgs& args, const Part& part) {
         const std::int64_t begin = sharded ? part.begin : 0, rows = sharded ? part.end - part.begin : all;
@@ -152,7 +152,7 @@ std::optional<Kernel> plan_conv2d_backward_input(const Node& node, const PlanCon
     const bool has_bias = node.inputs.size() > 3 && !node.inputs[3].is_empty();
     if (!g.is_supported || has_bias || dx.elements() == 0) return {};
     const bool sharded = context.is_sharded() && dy[0] == context.rows;
-    std::unique_ptr<SingleThreaded> single = sharded ? std::make_unique<SingleThreaded>() : nullptr;
+    std::unique_ptr<SingleThreaded> single = !context.has_team() ? std::make_unique<SingleThreaded>() : nullptr;
     BySize sized;
     std::optional<memory::desc> weights;
     std::string name;
@@ -186,7 +186,7 @@ std::optional<Kernel> plan_conv2d_backward_input(const Node& node, const PlanCon
     kernel.in[1] = weight_layout(*weights, w, g.groups);
     kernel.out = {channels_last(dx)};
     kernel.scratch_bytes = scratch * static_cast<std::size_t>(sharded ? context.parts() : 1);
-    Phase phase{.kind = sharded ? Phase::Kind::rows : Phase::Kind::team, .row_reads = sharded ? 1u : 0u};
+    Phase phase{.kind = sharded ? Phase::Kind::rows : context.has_team() ? Phase::Kind::team : Phase::Kind::split, .row_reads = sharded ? 1u : 0u};
     phase.run = [sized, scratch, dy_row = dy.elements() / dy[0], dx_row = dx.elements() / dx[0], all = dy[0], sharded](const KernelArgs& args, const Part& part) {
         const std::int64_t begin = sharded ? part.begin : 0, rows = sharded ? part.end - part.begin : all;
         const Sized& s = sized.at(rows);
