@@ -160,6 +160,12 @@ TEST(CpuShuffles, EqualTheLoops) {
             {{1, 12, 6, 4}, {9, 24, 4, 2}, {16, 12, 2, 6}});
 }
 
+TEST(CpuLrn, EqualsTheLoops) {
+    on_maps({{"AlexNet's", [](const Value& x) { return lrn(x * 3.0, {.size = 5, .alpha = 0.1, .beta = 0.75, .k = 2}); }},
+             {"even window, other power", [](const Value& x) { return lrn(x * 3.0, {.size = 4, .alpha = 0.5, .beta = 0.6, .k = 1}); }},
+             {"wider than the channels", [](const Value& x) { return lrn(x * 3.0, {.size = 40, .alpha = 0.5}); }}});
+}
+
 TEST(CpuReductions, EqualTheLoopsOverEverySetOfAxes) {
     std::vector<Named> ops;
     for (int set = 0; set < 16; ++set)

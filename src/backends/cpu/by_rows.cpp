@@ -58,6 +58,13 @@ std::optional<std::uint32_t> row_inputs(const Node& node) {
         {"conv2d", {0b1001, always}},
         {"conv2d_backward_input", {0b101, always}},
         {"batch_norm_inference", {1, always}},
+        {"lrn", {1, always}},
+        {"lrn_backward", {0b111, always}},
+        {"channel_window_sum", {1, always}},
+        {"channel_shuffle", {1, always}},
+        {"pixel_shuffle", {1, always}},
+        {"pixel_unshuffle", {1, always}},
+        {"max_over", {0b11, [](const Node& n) { return n.inputs[0].shape().rank() == n.outputs[0].shape.rank() && n.inputs[0].shape()[0] == n.outputs[0].shape[0]; }}},
     };
     if (node.op->is_elementwise) {
         // Broadcasting aligns shapes at their end: an operand of full rank that is as long as the batch is the batch's.

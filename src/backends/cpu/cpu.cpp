@@ -46,6 +46,11 @@ Planner planner_of(const std::string& op) {
         {"softmax_cross_entropy", cpu::plan_softmax},
         {"softmax_cross_entropy_backward", cpu::plan_softmax},
         {"dropout", cpu::plan_dropout},
+        {"lrn", cpu::plan_lrn},
+        {"lrn_backward", cpu::plan_lrn},
+        {"channel_shuffle", cpu::plan_shuffle},
+        {"pixel_shuffle", cpu::plan_shuffle},
+        {"pixel_unshuffle", cpu::plan_shuffle},
     };
     const auto it = planners.find(op);
     return it == planners.end() ? nullptr : it->second;

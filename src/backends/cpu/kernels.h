@@ -21,12 +21,18 @@ namespace fovea::cpu {
 [[nodiscard]] std::optional<Kernel> plan_resample(const Node& node, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_concat(const Node& node, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_softmax(const Node& node, const PlanContext& context);
+[[nodiscard]] std::optional<Kernel> plan_lrn(const Node& node, const PlanContext& context);
+[[nodiscard]] std::optional<Kernel> plan_shuffle(const Node& node, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_dropout(const Node& node, const PlanContext& context);
 /// Element-by-element ops with operands that repeat over a map.
 [[nodiscard]] std::optional<Kernel> plan_broadcast(const Node& node, const PlanContext& context);
 /// The plain loops on the rows of each part, for ops that treat samples alone.
 [[nodiscard]] std::optional<Kernel> plan_by_rows(const Node& node, const PlanContext& context);
 [[nodiscard]] Kernel plan_reorder(const Type& type, const Layout& from, const Layout& to, const PlanContext& context);
+
+/// A phase over the pixels of `samples` maps, channels last: run(args, first pixel, last pixel) of the whole batch. By rows where there are
+/// enough of them (inputs `row_reads` go by rows), in pieces of about `pixel_bytes` of work per pixel otherwise.
+template <class F> [[nodiscard]] Phase over_pixels(const PlanContext& context, std::int64_t samples, std::int64_t per_sample, std::int64_t pixel_bytes, std::uint32_t row_reads, F run);
 
 /// Whether a value can be cut along dimension 0 into the program's parts: it has that many rows and they lie one after another.
 [[nodiscard]] bool has_rows(const Shape& shape, const Layout& layout, const PlanContext& context);
@@ -40,6 +46,16 @@ namespace fovea::cpu {
 [[nodiscard]] inline int split_parts(std::int64_t units, std::int64_t unit_bytes) {
     constexpr std::int64_t piece_bytes = 32 << 10;
     return static_cast<int>(std::clamp<std::int64_t>(units * unit_bytes / piece_bytes, 1, std::min<std::int64_t>(16, std::max<std::int64_t>(1, units))));
+}
+
+template <class F> Phase over_pixels(const PlanContext& context, std::int64_t samples, std::int64_t per_sample, std::int64_t pixel_bytes, std::uint32_t row_reads, F run) {
+    if (context.is_sharded() && samples == context.rows)
+        return {.kind = Phase::Kind::rows, .row_reads = row_reads, .run = [=](const KernelArgs& args, const Part& part) { run(args, part.begin * per_sample, part.end * per_sample); }};
+    const std::int64_t pixels = samples * per_sample;
+    return {.parts = split_parts(pixels, pixel_bytes), .run = [=](const KernelArgs& args, const Part& part) {
+                const auto [begin, end] = piece(part, pixels);
+                run(args, begin, end);
+            }};
 }
 
 [[nodiscard]] inline float* as_f32(std::byte* bytes) { return reinterpret_cast<float*>(bytes); }

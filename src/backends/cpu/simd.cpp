@@ -248,6 +248,53 @@ void resample(float* y, const float* x, const ResampleGeometry& g, std::int64_t 
     }
 }
 
+/// s^-beta for s > 0.
+HWY_INLINE V negative_power(V s, float beta) {
+    const D d;
+    if (beta == 0.75f) {  // AlexNet's
+        const V root = hn::Sqrt(s);
+        return hn::Div(hn::Set(d, 1.0f), hn::Mul(root, hn::Sqrt(root)));
+    }
+    return hn::Exp(d, hn::Mul(hn::Set(d, -beta), hn::Log(d, s)));
+}
+
+/// The bracket s of channels c .. from the padded squares.
+template <class Load> HWY_INLINE V bracket(const LrnGeometry& g, const float* squares, std::int64_t c, Load load) {
+    const D d;
+    V total = load(squares + c);
+    for (std::int64_t j = 1; j <= g.below + g.above; ++j) total = hn::Add(total, load(squares + c + j));
+    return hn::MulAdd(total, hn::Set(d, g.a), hn::Set(d, g.k));
+}
+
+void lrn(float* y, const float* x, float* work, const LrnGeometry& g, std::int64_t pixels) {
+    std::fill_n(work, g.work(), 0.0f);
+    for (std::int64_t p = 0; p < pixels; ++p, x += g.channels, y += g.channels) {
+        for_channels(g.channels, [&](std::int64_t c, auto load, auto store) HWY_ATTR { store(hn::Mul(load(x + c), load(x + c)), work + g.below + c); });
+        for_channels(g.channels, [&](std::int64_t c, auto load, auto store) HWY_ATTR { store(hn::Mul(load(x + c), negative_power(bracket(g, work, c, load), g.beta)), y + c); });
+    }
+}
+
+// dx_i = dy_i s_i^-beta - 2 a beta x_i sum over the j whose window holds i of dy_j x_j s_j^(-beta - 1).
+void lrn_backward(float* dx, const float* x, const float* dy, float* work, const LrnGeometry& g, std::int64_t pixels) {
+    const D d;
+    std::fill_n(work, g.work(), 0.0f);
+    float* ratios = work + g.channels + g.below + g.above;
+    const V factor = hn::Set(d, -2 * g.a * g.beta);
+    for (std::int64_t p = 0; p < pixels; ++p, x += g.channels, dy += g.channels, dx += g.channels) {
+        for_channels(g.channels, [&](std::int64_t c, auto load, auto store) HWY_ATTR { store(hn::Mul(load(x + c), load(x + c)), work + g.below + c); });
+        for_channels(g.channels, [&](std::int64_t c, auto load, auto store) HWY_ATTR {
+            const V s = bracket(g, work, c, load), t = hn::Mul(load(dy + c), negative_power(s, g.beta));
+            store(t, dx + c);
+            store(hn::Div(hn::Mul(t, load(x + c)), s), ratios + g.above + c);
+        });
+        for_channels(g.channels, [&](std::int64_t c, auto load, auto store) HWY_ATTR {
+            V total = load(ratios + c);
+            for (std::int64_t j = 1; j <= g.below + g.above; ++j) total = hn::Add(total, load(ratios + c + j));
+            store(hn::MulAdd(hn::Mul(factor, load(x + c)), total, load(dx + c)), dx + c);
+        });
+    }
+}
+
 float largest(const float* x, std::int64_t count) {
     const D d;
     const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
@@ -291,7 +338,7 @@ double sum(const float* x, std::int64_t count) {
 
 Simd table() {
     return {hwy::TargetName(HWY_TARGET), sum_parts, add, relu, relu_backward, scale_shift, multiply, norm_sums, norm_apply, norm_backward_sums, norm_backward_apply, max_pool, column_sums,
-            resample, largest, exponentials, sum};
+            resample, lrn, lrn_backward, largest, exponentials, sum};
 }
 
 }  // namespace fovea::cpu::HWY_NAMESPACE

@@ -27,6 +27,14 @@ struct ResampleGeometry {
     float value;
 };
 
+/// y_c = x_c s_c^-beta, s_c = k + a * sum of x_j^2 over c - below <= j <= c + above.
+struct LrnGeometry {
+    std::int64_t channels, below, above;
+    float a, beta, k;
+    /// Floats of working memory a call takes.
+    [[nodiscard]] std::int64_t work() const { return 2 * (channels + below + above); }
+};
+
 struct Simd {
     const char* name;  ///< the instruction set chosen
     /// out[i] = sum over p < parts of source[p * stride + i], in that order.
@@ -55,6 +63,9 @@ struct Simd {
 
     /// The output lines [begin, end) of one sample; x and y point at the first channel taken of the sample.
     void (*resample)(float* y, const float* x, const ResampleGeometry& geometry, std::int64_t begin, std::int64_t end);
+    /// Response normalisation across channels of `pixels` pixels, and its gradient.
+    void (*lrn)(float* y, const float* x, float* work, const LrnGeometry& geometry, std::int64_t pixels);
+    void (*lrn_backward)(float* dx, const float* x, const float* dy, float* work, const LrnGeometry& geometry, std::int64_t pixels);
     float (*largest)(const float* x, std::int64_t count);
     /// out[i] = exp(x[i] - shift) (out may be null); returns the sum. NaN stays NaN.
     double (*exponentials)(float* out, const float* x, float shift, std::int64_t count);

@@ -25,7 +25,7 @@ struct PixelPhase {
     Phase phase;
     int count;
 };
-template <class F> PixelPhase over_pixels(const Scores& scores, const PlanContext& context, std::uint32_t row_reads, F&& run) {
+template <class F> PixelPhase over_scores(const Scores& scores, const PlanContext& context, std::uint32_t row_reads, F&& run) {
     if (context.is_sharded())
         return {{.kind = Phase::Kind::rows, .row_reads = row_reads,
                  .run = [=](const KernelArgs& args, const Part& part) { run(args, part.index, part.begin * scores.per_sample, part.end * scores.per_sample); }},
@@ -83,7 +83,7 @@ std::optional<Kernel> plan_plain_softmax(const Node& node, const PlanContext& co
     kernel.in = {channels_last(x.shape())};
     kernel.out = {channels_last(x.shape())};
     kernel.in_place = {0};
-    kernel.phases = {over_pixels(scores, context, 1, [L = scores.classes, is_log = node.op->name == "log_softmax"](const KernelArgs& args, int, std::int64_t begin, std::int64_t end) {
+    kernel.phases = {over_scores(scores, context, 1, [L = scores.classes, is_log = node.op->name == "log_softmax"](const KernelArgs& args, int, std::int64_t begin, std::int64_t end) {
                          for (std::int64_t i = begin; i < end; ++i) {
                              const float* from = as_f32(args.in[0]) + i * L;
                              float* to = as_f32(args.out[0]) + i * L;
@@ -108,7 +108,7 @@ std::optional<Kernel> plan_cross_entropy(const Node& node, const PlanContext& co
     const Target target(node, 2);
     const std::string reduction = node.attrs.text("reduction", "mean");
     const bool keeps = reduction == "none";
-    auto [phase, parts] = over_pixels(scores, context, 0b11, [=, L = scores.classes](const KernelArgs& args, int part, std::int64_t begin, std::int64_t end) {
+    auto [phase, parts] = over_scores(scores, context, 0b11, [=, L = scores.classes](const KernelArgs& args, int part, std::int64_t begin, std::int64_t end) {
         const float* w = target.weights(args);
         const double share = target.smoothing / static_cast<double>(L);
         double losses = 0, counted = 0;
@@ -165,7 +165,7 @@ std::optional<Kernel> plan_cross_entropy_backward(const Node& node, const PlanCo
     kernel.in_place = {0};
     int counters = 0;
     if (is_mean) {
-        auto [phase, parts] = over_pixels(scores, context, 0b10, [target](const KernelArgs& args, int part, std::int64_t begin, std::int64_t end) {
+        auto [phase, parts] = over_scores(scores, context, 0b10, [target](const KernelArgs& args, int part, std::int64_t begin, std::int64_t end) {
             reinterpret_cast<double*>(args.scratch)[part] = target.counted(args, begin, end);
         });
         counters = parts;
@@ -173,7 +173,7 @@ std::optional<Kernel> plan_cross_entropy_backward(const Node& node, const PlanCo
         kernel.scratch_bytes = static_cast<std::size_t>(parts) * 8;
         kernel.phases.push_back(std::move(phase));
     }
-    auto second = over_pixels(scores, context, keeps ? 0b111 : 0b11, [=, L = scores.classes](const KernelArgs& args, int, std::int64_t begin, std::int64_t end) {
+    auto second = over_scores(scores, context, keeps ? 0b111 : 0b11, [=, L = scores.classes](const KernelArgs& args, int, std::int64_t begin, std::int64_t end) {
         const float* w = target.weights(args);
         const double divisor = is_mean ? total_of(args.scratch, counters, 1, 0) : 1, scale = divisor > 0 ? 1 / divisor : 0, share = target.smoothing / static_cast<double>(L);
         double every_weight = static_cast<double>(L);
