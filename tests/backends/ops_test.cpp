@@ -197,12 +197,27 @@ TEST(CpuBroadcast, EqualsTheLoopsForEveryOperandThatRepeats) {
 TEST(CpuElementwise, EqualsTheLoops) {
     on_maps({{"sigmoid", [](const Value& x) { return sigmoid(x); }},
              {"silu of a product", [](const Value& x) { return silu(x * x); }},
+             {"swish", [](const Value& x) { return silu(x * 9.0, {.beta = 1.5}); }},
+             {"relu6", [](const Value& x) { return relu6(x * 9.0); }},
+             {"hard swish", [](const Value& x) { return hard_swish(x * 5.0); }},
+             {"sigmoid far out", [](const Value& x) { return sigmoid(x * 200.0); }},
              {"gelu", [](const Value& x) { return gelu(x * 2.0); }},
              {"leaky relu", [](const Value& x) { return leaky_relu(x); }},
              {"prelu", [](const Value& x) { return prelu(x); }},
              {"scale and shift", [](const Value& x) { return 3.0 * x - 1.0; }},
              {"clamp", [](const Value& x) { return clamp(x, -0.5, 0.7); }}},
             {{1, 3, 4, 5}, {9, 17, 3, 2}, {16, 1, 2, 3}});
+}
+
+TEST(CpuElementwise, PassesNotANumberOn) {
+    Tensor x({16, 5}, DType::f32);
+    for (std::int64_t i = 0; i < x.elements(); ++i) x.set(i, i % 3 == 0 ? std::nan("") : static_cast<double>(i) - 40);
+    for (const auto& f : std::vector<std::function<Value(const Value&)>>{[](const Value& v) { return relu(v); }, [](const Value& v) { return sigmoid(v); }, [](const Value& v) { return silu(v); },
+                                                                         [](const Value& v) { return leaky_relu(v); }, [](const Value& v) { return softmax(reshape(v, {80, 1})); }}) {
+        test::Compared c({"", {x}, [&](Graph&, const Xs& v) { return f(v[0]); }, false});
+        const Tensor y = c.run({}).outputs.front();
+        for (std::int64_t i = 0; i < y.elements(); ++i) EXPECT_EQ(std::isnan(y.at(i)), i % 3 == 0) << i;
+    }
 }
 
 TEST(CpuSoftmax, EqualsTheLoops) {

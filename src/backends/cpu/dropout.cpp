@@ -1,20 +1,41 @@
 // Dropout. The draw belongs to the element's place in row-major order, so the mask is that of the plain loops, bit for bit, whatever the
 // layout and the number of threads.
+#include <array>
+#include <cmath>
+
 #include "backends/cpu/kernels.h"
+#include "backends/cpu/simd.h"
 
 namespace fovea::cpu {
 
 namespace {
 
-/// Draws by element number; neighbours share a block of the generator, so the last one is kept.
+/// Which of `count` elements from number `first` on are kept, as Rng::uniform(element) >= drop says.
 class Draws {
 public:
-    Draws(std::uint64_t seed, std::uint64_t stream, std::uint64_t step, double drop) : rng_(seed, stream, step), drop_(drop) {}
-    [[nodiscard]] bool keeps(std::int64_t group) const { return !(rng_.uniform(static_cast<std::uint64_t>(group)) < drop_); }
+    Draws(std::uint64_t seed, std::uint64_t stream, std::uint64_t step, double drop)
+        : rng_(seed, stream, step), key_(seed ^ (stream * 0x9E3779B97F4A7C15ull)), step_(step), drop_(drop), threshold_(static_cast<std::uint32_t>(std::ceil(drop * 0x1p24))) {}
+    [[nodiscard]] bool keeps(std::int64_t element) const { return !(rng_.uniform(static_cast<std::uint64_t>(element)) < drop_); }
+    /// The same many at a time.
+    [[nodiscard]] std::vector<std::uint8_t> keeps(std::int64_t first, std::int64_t count) const {
+        constexpr std::int64_t most = 256;
+        std::array<std::uint32_t, 4 * (most + Math::spare_blocks)> words;
+        std::vector<std::uint8_t> kept(static_cast<std::size_t>(count));
+        for (std::int64_t block = first / 4; block * 4 < first + count; block += most) {
+            const std::int64_t begin = std::max(first, block * 4), end = std::min(first + count, (block + most) * 4);
+            math().draws(words.data(), static_cast<std::uint64_t>(block), (end + 3) / 4 - block, step_, key_);
+            std::uint8_t* to = kept.data() + (begin - first);
+            const std::uint32_t* from = words.data() + (begin - block * 4);
+            for (std::int64_t i = 0; i < end - begin; ++i) to[i] = from[i] >> 8 >= threshold_;
+        }
+        return kept;
+    }
 
 private:
     Rng rng_;
+    std::uint64_t key_, step_;  // what Rng makes of seed, stream and step
     double drop_;
+    std::uint32_t threshold_;  // 24-bit draws below it are dropped
 };
 
 }  // namespace
@@ -30,7 +51,7 @@ std::optional<Kernel> plan_dropout(const Node& node, const PlanContext& context)
     // Steps in memory between neighbouring channels and pixels.
     const std::int64_t channel_step = layout ? 1 : pixels, pixel_step = layout ? channels : 1;
     Kernel kernel;
-    kernel.name = "loops:rows";
+    kernel.name = std::string("simd:") + simd().name;
     kernel.in = {layout};
     kernel.out = {layout};
     kernel.in_place = {0};
@@ -45,17 +66,18 @@ std::optional<Kernel> plan_dropout(const Node& node, const PlanContext& context)
             return;
         }
         if (mode == "channel") {
-            std::vector<char> kept(static_cast<std::size_t>(channels));
-            for (std::int64_t c = 0; c < channels; ++c) kept[static_cast<std::size_t>(c)] = draws.keeps(n * channels + c);
+            const auto kept = draws.keeps(n * channels, channels);
             for (std::int64_t p = 0; p < pixels; ++p)
-                for (std::int64_t c = 0; c < channels; ++c) put(c * channel_step + p * pixel_step, kept[static_cast<std::size_t>(c)]);
+                for (std::int64_t c = 0; c < channels; ++c) put(c * channel_step + p * pixel_step, kept[static_cast<std::size_t>(c)] != 0);
             return;
         }
-        // A few pixels of every channel at a time: the tile stays in cache though draws run along the pixels and memory along the channels.
-        constexpr std::int64_t tile = 16;
-        for (std::int64_t p = 0; p < pixels; p += tile)
-            for (std::int64_t c = 0; c < channels; ++c)
-                for (std::int64_t i = p; i < std::min(pixels, p + tile); ++i) put(c * channel_step + i * pixel_step, draws.keeps((n * channels + c) * pixels + i));
+        const auto kept = draws.keeps(n * per_sample, per_sample);
+        if (!layout) {
+            for (std::int64_t i = 0; i < per_sample; ++i) put(i, kept[static_cast<std::size_t>(i)] != 0);
+            return;
+        }
+        for (std::int64_t p = 0; p < pixels; ++p)
+            for (std::int64_t c = 0; c < channels; ++c) put(p * channels + c, kept[static_cast<std::size_t>(c * pixels + p)] != 0);
     };
     if (context.is_sharded() && samples == context.rows) {
         kernel.phases.push_back({.kind = Phase::Kind::rows, .row_reads = 1, .run = [sample](const KernelArgs& args, const Part& part) {

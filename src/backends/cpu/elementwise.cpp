@@ -21,6 +21,19 @@ Slice fast_slice(const Node& node) {
     if (op == "scale_shift")
         return [in, scale = static_cast<float>(node.attrs.real("scale")), shift = static_cast<float>(node.attrs.real("shift"))](
                    const KernelArgs& a, std::int64_t at, std::int64_t n) { simd().scale_shift(as_f32(a.out[0]) + at, in(a, 0, at), scale, shift, n); };
+    const auto out = [](const KernelArgs& a, std::int64_t at) { return as_f32(a.out[0]) + at; };
+    if (op == "sigmoid") return [=](const KernelArgs& a, std::int64_t at, std::int64_t n) { math().sigmoid(out(a, at), in(a, 0, at), n); };
+    if (op == "relu6_backward") return [=](const KernelArgs& a, std::int64_t at, std::int64_t n) { math().relu6_backward(out(a, at), in(a, 0, at), in(a, 1, at), n); };
+    if (op == "silu" || op == "silu_backward") {
+        const auto beta = static_cast<float>(node.attrs.real("beta", 1));
+        if (op == "silu") return [=](const KernelArgs& a, std::int64_t at, std::int64_t n) { math().silu(out(a, at), in(a, 0, at), beta, n); };
+        return [=](const KernelArgs& a, std::int64_t at, std::int64_t n) { math().silu_backward(out(a, at), in(a, 0, at), in(a, 1, at), beta, n); };
+    }
+    if (op == "leaky_relu" || op == "leaky_relu_backward") {
+        const auto slope = static_cast<float>(node.attrs.real("slope"));
+        if (op == "leaky_relu") return [=](const KernelArgs& a, std::int64_t at, std::int64_t n) { math().leaky_relu(out(a, at), in(a, 0, at), slope, n); };
+        return [=](const KernelArgs& a, std::int64_t at, std::int64_t n) { math().leaky_relu_backward(out(a, at), in(a, 0, at), in(a, 1, at), slope, n); };
+    }
     return {};
 }
 

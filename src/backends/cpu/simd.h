@@ -75,4 +75,18 @@ struct Simd {
 /// The kernels for this machine.
 [[nodiscard]] const Simd& simd();
 
+/// Functions of single elements, and draws.
+struct Math {
+    void (*sigmoid)(float* out, const float* x, std::int64_t count);
+    void (*silu)(float* out, const float* x, float beta, std::int64_t count);
+    void (*silu_backward)(float* out, const float* dy, const float* x, float beta, std::int64_t count);
+    void (*leaky_relu)(float* out, const float* x, float slope, std::int64_t count);
+    void (*leaky_relu_backward)(float* out, const float* dy, const float* x, float slope, std::int64_t count);
+    void (*relu6_backward)(float* out, const float* dy, const float* x, std::int64_t count);
+    /// Philox blocks [block, block + blocks) as Rng draws them, four words each; writes up to 63 blocks more.
+    static constexpr std::int64_t spare_blocks = 63;
+    void (*draws)(std::uint32_t* words, std::uint64_t block, std::int64_t blocks, std::uint64_t step, std::uint64_t key);
+};
+[[nodiscard]] const Math& math();
+
 }  // namespace fovea::cpu

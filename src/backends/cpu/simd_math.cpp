@@ -1,0 +1,123 @@
+// Activations with exponentials or branches, and the random generator, compiled once per instruction set.
+#include <algorithm>
+
+#include "backends/cpu/simd.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "backends/cpu/simd_math.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+#include <hwy/contrib/math/math-inl.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace fovea::cpu::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+using D = hn::ScalableTag<float>;
+using V = hn::Vec<D>;
+using DU = hn::ScalableTag<std::uint32_t>;
+using U = hn::Vec<DU>;
+
+/// out[i] = f(x[i], dy[i]) (dy may be null: then f sees x twice); the last vector is masked.
+template <class F> HWY_INLINE void for_elements(float* out, const float* x, const float* dy, std::int64_t count, F&& f) {
+    const D d;
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    const float* other = dy ? dy : x;
+    std::int64_t i = 0;
+    for (; i + lanes <= count; i += lanes) hn::StoreU(f(hn::LoadU(d, x + i), hn::LoadU(d, other + i)), d, out + i);
+    if (i == count) return;
+    const auto mask = hn::FirstN(d, static_cast<std::size_t>(count - i));
+    hn::BlendedStore(f(hn::MaskedLoad(mask, d, x + i), hn::MaskedLoad(mask, d, other + i)), mask, d, out + i);
+}
+
+/// 1 / (1 + exp(-x)). Exp loses NaN and does not reach infinity: NaN is passed on, and exp(88) is far enough.
+HWY_INLINE V logistic(V x) {
+    const D d;
+    const V one = hn::Set(d, 1.0f), e = hn::Exp(d, hn::Min(hn::Neg(x), hn::Set(d, 88.0f)));
+    return hn::IfThenElse(hn::Eq(x, x), hn::Div(one, hn::Add(one, e)), x);
+}
+
+void sigmoid(float* out, const float* x, std::int64_t count) {
+    for_elements(out, x, nullptr, count, [](V v, V) HWY_ATTR { return logistic(v); });
+}
+
+void silu(float* out, const float* x, float beta, std::int64_t count) {
+    const V b = hn::Set(D(), beta);
+    for_elements(out, x, nullptr, count, [&](V v, V) HWY_ATTR { return hn::Mul(v, logistic(hn::Mul(b, v))); });
+}
+
+void silu_backward(float* out, const float* dy, const float* x, float beta, std::int64_t count) {
+    const V b = hn::Set(D(), beta), one = hn::Set(D(), 1.0f);
+    for_elements(out, x, dy, count, [&](V v, V g) HWY_ATTR {
+        const V t = hn::Mul(b, v), s = logistic(t);
+        return hn::Mul(g, hn::Mul(s, hn::MulAdd(t, hn::Sub(one, s), one)));
+    });
+}
+
+void leaky_relu(float* out, const float* x, float slope, std::int64_t count) {
+    const V s = hn::Set(D(), slope), zero = hn::Zero(D());
+    for_elements(out, x, nullptr, count, [&](V v, V) HWY_ATTR { return hn::IfThenElse(hn::Gt(v, zero), v, hn::Mul(v, s)); });
+}
+
+void leaky_relu_backward(float* out, const float* dy, const float* x, float slope, std::int64_t count) {
+    const V s = hn::Set(D(), slope), zero = hn::Zero(D());
+    for_elements(out, x, dy, count, [&](V v, V g) HWY_ATTR { return hn::IfThenElse(hn::Gt(v, zero), g, hn::Mul(g, s)); });
+}
+
+void relu6_backward(float* out, const float* dy, const float* x, std::int64_t count) {
+    const V zero = hn::Zero(D()), six = hn::Set(D(), 6.0f);
+    for_elements(out, x, dy, count, [&](V v, V g) HWY_ATTR { return hn::IfThenElseZero(hn::And(hn::Gt(v, zero), hn::Lt(v, six)), g); });
+}
+
+/// The high halves of the products of 32-bit lanes.
+HWY_INLINE U multiply_high(U a, U b) {
+    const DU d;
+#if HWY_TARGET == HWY_SCALAR
+    return hn::Set(d, static_cast<std::uint32_t>((std::uint64_t{hn::GetLane(a)} * hn::GetLane(b)) >> 32));
+#else
+    const hn::Repartition<std::uint64_t, DU> wide;
+    const auto even = hn::ShiftRight<32>(hn::MulEven(a, b));
+    const auto odd = hn::MulEven(hn::BitCast(d, hn::ShiftRight<32>(hn::BitCast(wide, a))), hn::BitCast(d, hn::ShiftRight<32>(hn::BitCast(wide, b))));
+    return hn::BitCast(d, hn::Or(even, hn::And(odd, hn::Set(wide, 0xFFFFFFFF00000000ull))));
+#endif
+}
+
+// Philox4x32-10, lane by lane as philox() in core/rng.cpp. Salmon et al. 2011, "Parallel Random Numbers: As Easy as 1, 2, 3".
+void draws(std::uint32_t* words, std::uint64_t block, std::int64_t blocks, std::uint64_t step, std::uint64_t key) {
+    const DU d;
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    const U m0 = hn::Set(d, 0xD2511F53u), m1 = hn::Set(d, 0xCD9E8D57u), c2_start = hn::Set(d, static_cast<std::uint32_t>(step)), c3_start = hn::Set(d, static_cast<std::uint32_t>(step >> 32));
+    for (std::int64_t b = 0; b < blocks; b += lanes) {
+        const std::uint64_t first = block + static_cast<std::uint64_t>(b);
+        const U low = hn::Set(d, static_cast<std::uint32_t>(first));
+        U c0 = hn::Add(low, hn::Iota(d, 0)), c1 = hn::Set(d, static_cast<std::uint32_t>(first >> 32)), c2 = c2_start, c3 = c3_start;
+        c1 = hn::Add(c1, hn::IfThenElseZero(hn::Lt(c0, low), hn::Set(d, 1u)));  // the carry of the block number
+        auto k0 = static_cast<std::uint32_t>(key), k1 = static_cast<std::uint32_t>(key >> 32);
+        for (int round = 0; round < 10; ++round) {
+            const U high_a = multiply_high(c0, m0), low_a = hn::Mul(c0, m0), high_b = multiply_high(c2, m1), low_b = hn::Mul(c2, m1);
+            c0 = hn::Xor(hn::Xor(high_b, c1), hn::Set(d, k0));
+            c2 = hn::Xor(hn::Xor(high_a, c3), hn::Set(d, k1));
+            c1 = low_b, c3 = low_a;
+            k0 += 0x9E3779B9u, k1 += 0xBB67AE85u;
+        }
+        hn::StoreInterleaved4(c0, c1, c2, c3, d, words + 4 * b);
+    }
+}
+
+Math math_table() { return {sigmoid, silu, silu_backward, leaky_relu, leaky_relu_backward, relu6_backward, draws}; }
+
+}  // namespace fovea::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace fovea::cpu {
+
+HWY_EXPORT(math_table);
+
+const Math& math() {
+    static const Math chosen = HWY_DYNAMIC_DISPATCH(math_table)();
+    return chosen;
+}
+
+}  // namespace fovea::cpu
+#endif
