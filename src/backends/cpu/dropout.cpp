@@ -1,6 +1,7 @@
 // Dropout. The draw belongs to the element's place in row-major order, so the mask is that of the plain loops, bit for bit, whatever the
 // layout and the number of threads.
 #include <array>
+#include <bit>
 #include <cmath>
 
 #include "backends/cpu/kernels.h"
@@ -59,7 +60,10 @@ std::optional<Kernel> plan_dropout(const Node& node, const PlanContext& context)
         const Draws draws(args.seed, stream, args.step, drop);
         const float* from = as_f32(args.in[0]) + n * per_sample;
         float* to = as_f32(args.out[0]) + n * per_sample;
-        const auto put = [&](std::int64_t i, bool keep) { to[i] = keep ? static_cast<float>(static_cast<double>(from[i]) * scale) : 0.0f; };
+        // Chance decides: a branch would be guessed wrong all the time.
+        const auto put = [&](std::int64_t i, bool keep) {
+            to[i] = std::bit_cast<float>(std::bit_cast<std::uint32_t>(static_cast<float>(static_cast<double>(from[i]) * scale)) & (std::uint32_t{0} - std::uint32_t{keep}));
+        };
         if (mode == "sample" || mode == "batch") {
             const bool keep = draws.keeps(mode == "sample" ? n : 0);
             for (std::int64_t i = 0; i < per_sample; ++i) put(i, keep);
