@@ -90,6 +90,7 @@ TEST(CpuPooling, EqualsTheLoops) {
              {"max 3 stride 2 pad 1", [](const Value& x) { return max_pool(x, {.kernel = 3, .stride = 2, .pad = 1}); }},
              {"max ceil, uneven", [](const Value& x) { return max_pool(x, {.kernel = {3, 2}, .stride = {2, 3}, .pad = {1, 0, 0, 1}, .ceil = true}); }},
              {"max dilated", [](const Value& x) { return max_pool(x, {.kernel = 2, .stride = 1, .pad = 1, .dilation = 3}); }},
+             {"adaptive maximum of equal windows", [](const Value& x) { return adaptive_max_pool(x, {1, x.shape()[3]}); }},
              {"global max", [](const Value& x) { return global_max_pool(x); }},
              {"average 2", [](const Value& x) { return avg_pool(x, {.kernel = 2}); }},
              {"average 3 stride 2 pad 1", [](const Value& x) { return avg_pool(x, {.kernel = 3, .stride = 2, .pad = 1}); }},

@@ -20,6 +20,7 @@ Planner planner_of(const std::string& op) {
         {"batch_norm_backward", cpu::plan_batch_norm_backward},
         {"batch_norm_inference", cpu::plan_batch_norm_inference},
         {"max_pool2d", cpu::plan_pool},
+        {"adaptive_max_pool2d", cpu::plan_pool},
         {"max_pool2d_backward", cpu::plan_pool},
         {"sum", cpu::plan_reduction},
         {"mean", cpu::plan_reduction},

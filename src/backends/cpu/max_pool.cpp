@@ -8,7 +8,13 @@ namespace fovea::cpu {
 
 namespace {
 
+/// Adaptive windows are ordinary ones where the output divides the input.
+bool is_regular(const Shape& x, const Shape& y) { return x[2] % y[2] == 0 && x[3] % y[3] == 0; }
+
 PoolGeometry geometry_of(const Attrs& attrs, const Shape& x, const Shape& y) {
+    if (attrs.has("output"))
+        return {.channels = x[1], .height = x[2], .width = x[3], .out_height = y[2], .out_width = y[3], .kernel_h = x[2] / y[2], .kernel_w = x[3] / y[3], .stride_h = x[2] / y[2],
+                .stride_w = x[3] / y[3], .before_h = 0, .before_w = 0, .dilation_h = 1, .dilation_w = 1};
     const auto kernel = attrs.integers("kernel"), stride = attrs.integers("stride"), pad = attrs.integers("pad");
     const auto dilation = attrs.has("dilation") ? attrs.integers("dilation") : std::vector<std::int64_t>{1, 1};
     return {.channels = x[1], .height = x[2], .width = x[3], .out_height = y[2], .out_width = y[3], .kernel_h = kernel[0], .kernel_w = kernel[1], .stride_h = stride[0], .stride_w = stride[1],
@@ -19,10 +25,12 @@ PoolGeometry geometry_of(const Attrs& attrs, const Shape& x, const Shape& y) {
 
 std::optional<Kernel> plan_pool(const Node& node, const PlanContext& context) {
     const bool backward = node.op->name == "max_pool2d_backward";
-    if (!backward && node.op->name != "max_pool2d") return {};
+    const bool adaptive = node.op->name == "adaptive_max_pool2d";
+    if (!backward && !adaptive && node.op->name != "max_pool2d") return {};
     const Shape& x = backward ? node.outputs[0].shape : node.inputs[0].shape();
     const Shape& y = backward ? node.inputs[0].shape() : node.outputs[0].shape;
     if (x.rank() != 4 || y.rank() != 4 || x[0] != context.rows || y.elements() == 0) return {};
+    if (adaptive && !is_regular(x, y)) return {};
     // The gradient does not say what the windows were: any places will do, so it scatters.
     const std::int64_t x_row = x.elements() / x[0], y_row = y.elements() / y[0];
     Kernel kernel;
