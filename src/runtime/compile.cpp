@@ -12,7 +12,7 @@ namespace {
 /// Rows a batch is cut into: a function of the shapes alone, so that no result depends on the number of threads. At least eight parts
 /// where there are rows for them; more when a part of the largest activation would not stay in a core's second-level cache.
 std::vector<std::int64_t> cut_rows(const Graph& graph, std::int64_t rows) {
-    constexpr std::int64_t least_parts = 8, most_parts = 32, part_bytes = 512 << 10;
+    constexpr std::int64_t least_parts = 8, most_parts = 32, part_bytes = 1024 << 10;
     std::int64_t largest = 0;
     for (const Node& node : graph.nodes())
         for (const Type& type : node.outputs)
