@@ -18,6 +18,7 @@ struct Recipe {
     std::map<std::string, double> schedule_options{};
     Augment augment{};
     double label_smoothing = 0;
+    std::string init{};  ///< a scheme of init_of(); empty: as the model declares
 };
 
 /// By the model's name, for pictures [C, H, W].

@@ -25,7 +25,7 @@ namespace fs = std::filesystem;
 
 struct TrainArguments {
     Common common;
-    std::string model, data, validation, out, initial, normalise = "data";
+    std::string model, data, validation, out, initial, init, normalise = "data";
     bool resume = false, no_validation = false;
     std::optional<std::int64_t> epochs, batch;
     std::optional<std::string> optimizer, schedule;
@@ -199,7 +199,11 @@ void train(const TrainArguments& a) {
     spec.stop = &stop_wanted;
     spec.compile.backend = a.backend;
     spec.compile.precision = a.precision == "f64" ? Precision::f64 : Precision::f32;
-    if (!a.initial.empty()) spec.initial = load_weights(a.initial);
+    const std::string init = !a.init.empty() ? a.init : recipe.init;
+    if (!a.initial.empty())
+        spec.initial = load_weights(a.initial);
+    else if (!init.empty())
+        spec.initial = make_parameters(network.graph, a.common.seed, init);
     spec.out = a.out.empty() ? free_run_directory(a.model) : fs::path(a.out);
     const fs::path last = spec.out / "checkpoint-last.safetensors";
     if (!a.resume && fs::exists(last))
@@ -280,6 +284,7 @@ void add_train(CLI::App& app) {
     command->add_option("--clip", a->clip, "Largest L2 norm of the whole gradient")->check(CLI::NonNegativeNumber);
     command->add_option("--clip-value", a->clip_value, "Largest element of the gradient")->check(CLI::NonNegativeNumber);
     command->add_option("--freeze", a->freeze, "Parameters that stay as they are: glob patterns")->delimiter(',');
+    command->add_option("--init", a->init, "Start of the weights: torch, gaussian:SIGMA, xavier, he, orthogonal, truncated:SIGMA, dlib (default: the model's)");
     command->add_option("--weights", a->initial, "Begin from this weights file instead of random values");
     command->add_option("--normalise", a->normalise, "data: by the training set's mean and deviation; card: as the model's card says")->check(CLI::IsMember({"data", "card"}));
     command->add_option("--metric", a->metric, "What the best checkpoint is best in")->check(CLI::IsMember({"top1", "topk", "loss"}));

@@ -31,6 +31,12 @@ struct Fans {
 /// Sets every parameter and buffer of the graph, in declaration order.
 void initialize(Parameters& parameters, const Graph& graph, std::uint64_t seed);
 [[nodiscard]] Parameters make_parameters(const Graph& graph, std::uint64_t seed);
+/// The same with another start of every weight (rank >= 2) that is trained: one named scheme for a whole network. Biases of trained
+/// layers start as PyTorch's do for "torch", at zero otherwise; scales and shifts of norms stay as they are declared.
+[[nodiscard]] Parameters make_parameters(const Graph& graph, std::uint64_t seed, std::string_view scheme);
+/// "torch", "gaussian:SIGMA", "xavier", "xavier-normal", "he" (also "msra"), "he-uniform", "orthogonal", "truncated:SIGMA", "dlib".
+/// Throws ArgumentError naming the nearest.
+[[nodiscard]] Init init_of(std::string_view scheme);
 
 // ---- blocks ---------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "core/text.h"
 #include "fovea/nn.h"
@@ -145,6 +146,52 @@ void initialize(Parameters& parameters, const Graph& graph, std::uint64_t seed) 
 Parameters make_parameters(const Graph& graph, std::uint64_t seed) {
     Parameters parameters;
     initialize(parameters, graph, seed);
+    return parameters;
+}
+
+Init init_of(std::string_view scheme) {
+    using Kind = Init::Kind;
+    const std::size_t colon = scheme.find(':');
+    const std::string name(scheme.substr(0, colon));
+    double value = 0;
+    if (colon != std::string_view::npos) {
+        const std::string text(scheme.substr(colon + 1));
+        std::size_t used = 0;
+        try {
+            value = std::stod(text, &used);
+        } catch (const std::exception&) {
+            used = 0;
+        }
+        require<ArgumentError>(used == text.size() && used > 0 && value > 0, "init '{}': '{}' is no positive number", scheme, text);
+    }
+    const bool has_sigma = name == "gaussian" || name == "truncated";
+    require<ArgumentError>(has_sigma == (colon != std::string_view::npos), "init '{}': {}", scheme, has_sigma ? "give the deviation, e.g. " + name + ":0.01" : "it takes no number");
+    if (name == "gaussian") return Init::normal(0, value);
+    if (name == "truncated") return {Kind::truncated_normal, 0, value};
+    static const std::map<std::string, Init> schemes{
+        {"torch", {Kind::kaiming_uniform, std::sqrt(5.0)}}, {"xavier", {Kind::xavier_uniform}}, {"xavier-normal", {Kind::xavier_normal}}, {"he", {Kind::kaiming_normal}},
+        {"msra", {Kind::kaiming_normal}},                   {"he-uniform", {Kind::kaiming_uniform}}, {"orthogonal", {Kind::orthogonal, 1}}, {"dlib", {Kind::dlib}}};
+    const auto it = schemes.find(name);
+    if (it != schemes.end()) return it->second;
+    std::vector<std::string> names{"gaussian:0.01", "truncated:0.02"};
+    for (const auto& [known, init] : schemes) names.push_back(known);
+    fail<ArgumentError>("no init '{}'; nearest: {}", scheme, fmt::join(nearest_names(name, names), ", "));
+}
+
+Parameters make_parameters(const Graph& graph, std::uint64_t seed, std::string_view scheme) {
+    const Init weights = init_of(scheme);
+    Parameters parameters;
+    for (const ParameterInfo& declared : graph.parameters()) {
+        ParameterInfo p = declared;
+        const bool is_weight = p.is_trainable && p.type.shape.rank() >= 2;
+        // A bias belongs to the weight declared beside it: "fc1.bias" to "fc1.weight".
+        const std::size_t dot = p.name.rfind('.');
+        const ParameterInfo* sibling = dot == std::string::npos ? nullptr : graph.find_parameter(p.name.substr(0, dot) + ".weight");
+        const bool is_bias = p.is_trainable && p.name.ends_with("bias") && sibling && sibling->type.shape.rank() >= 2;
+        if (is_weight) p.init = weights;
+        if (is_bias) p.init = scheme == "torch" ? Init{Init::Kind::fan_in_uniform, 0, static_cast<double>(fans_of(*sibling).in)} : Init::zeros();
+        parameters.set(p.name, initial_value(p, seed));
+    }
     return parameters;
 }
 

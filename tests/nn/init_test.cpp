@@ -103,5 +103,40 @@ TEST(Init, ParametersComeInDeclarationOrder) {
     EXPECT_EQ(p.at("bn1.num_batches_tracked").dtype(), DType::i64);
 }
 
+TEST(Init, ASchemeReplacesTheStartOfEveryWeight) {
+    Graph graph;
+    const Value x = graph.input("image", {dynamic, 3, 8, 8});
+    graph.output("out", linear(flatten(batch_norm(conv2d(x, {.out = 16, .kernel = 3}, "conv"), {}, "bn")), {.out = 10}, "fc"));
+    const Parameters gaussian = make_parameters(graph, 1, "gaussian:0.1");
+    double square = 0;
+    const Tensor& weight = gaussian.at("fc.weight");
+    for (std::int64_t i = 0; i < weight.elements(); ++i) square += weight.at(i) * weight.at(i);
+    // 5,760 draws: the deviation is within five standard errors, 5 * 0.1 / sqrt(2 * 5760).
+    EXPECT_NEAR(std::sqrt(square / static_cast<double>(weight.elements())), 0.1, 0.005);
+    EXPECT_EQ(gaussian.at("fc.bias").at(0), 0);
+    EXPECT_EQ(gaussian.at("bn.weight").at(0), 1);
+    // PyTorch's own: weights and biases within 1 / sqrt(fan in).
+    const Parameters torch = make_parameters(graph, 1, "torch");
+    const double bound = 1 / std::sqrt(27.0);
+    double largest = 0;
+    for (const char* name : {"conv.weight", "conv.bias"})
+        for (std::int64_t i = 0; i < torch.at(name).elements(); ++i) largest = std::max(largest, std::abs(torch.at(name).at(i)));
+    EXPECT_LE(largest, bound);
+    EXPECT_GT(largest, 0.9 * bound);
+    EXPECT_NE(torch.at("conv.bias").at(0), 0);
+}
+
+TEST(Init, UnknownSchemesNameTheNearest) {
+    try {
+        (void)init_of("xaver");
+        FAIL();
+    } catch (const ArgumentError& error) {
+        EXPECT_EQ(std::string(error.what()).find("no init 'xaver'; nearest: xavier"), 0u) << error.what();
+    }
+    EXPECT_THROW((void)init_of("gaussian"), ArgumentError);
+    EXPECT_THROW((void)init_of("gaussian:-1"), ArgumentError);
+    EXPECT_THROW((void)init_of("he:2"), ArgumentError);
+}
+
 }  // namespace
 }  // namespace fovea
