@@ -12,6 +12,7 @@
 #include "command.h"
 #include "fovea/io.h"
 #include "fovea/models.h"
+#include "fovea/nn.h"
 #include "fovea/ops.h"
 #include "fovea/train.h"
 #include "network.h"

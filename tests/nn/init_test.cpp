@@ -109,10 +109,10 @@ TEST(Init, ASchemeReplacesTheStartOfEveryWeight) {
     graph.output("out", linear(flatten(batch_norm(conv2d(x, {.out = 16, .kernel = 3}, "conv"), {}, "bn")), {.out = 10}, "fc"));
     const Parameters gaussian = make_parameters(graph, 1, "gaussian:0.1");
     double square = 0;
-    const Tensor& weight = gaussian.at("fc.weight");
-    for (std::int64_t i = 0; i < weight.elements(); ++i) square += weight.at(i) * weight.at(i);
+    const Tensor& fc_weight = gaussian.at("fc.weight");
+    for (std::int64_t i = 0; i < fc_weight.elements(); ++i) square += fc_weight.at(i) * fc_weight.at(i);
     // 5,760 draws: the deviation is within five standard errors, 5 * 0.1 / sqrt(2 * 5760).
-    EXPECT_NEAR(std::sqrt(square / static_cast<double>(weight.elements())), 0.1, 0.005);
+    EXPECT_NEAR(std::sqrt(square / static_cast<double>(fc_weight.elements())), 0.1, 0.005);
     EXPECT_EQ(gaussian.at("fc.bias").at(0), 0);
     EXPECT_EQ(gaussian.at("bn.weight").at(0), 1);
     // PyTorch's own: weights and biases within 1 / sqrt(fan in).
