@@ -28,7 +28,8 @@ const std::vector<Activation>& all() {
         {"sigmoid", [](const Value& x) { return sigmoid(x); }, [](double x) { return (1 + std::tanh(x / 2)) / 2; }, [](double x) { return 0.25 / std::pow(std::cosh(x / 2), 2); }},
         {"log_sigmoid", [](const Value& x) { return log_sigmoid(x); }, [](double x) { return std::log(logistic(x)); }, [](double x) { return logistic(-x); }},
         {"hard_sigmoid", [](const Value& x) { return hard_sigmoid(x); }, [](double x) { return std::clamp(x / 6 + 0.5, 0.0, 1.0); },
-         [](double x) { return std::abs(x) < 3 ? 1.0 / 6 : 0; }, {-3, 3}},
+         // PyTorch's kernel holds the slope in single precision, also for f64.
+         [](double x) { return std::abs(x) < 3 ? static_cast<double>(1.0f / 6.0f) : 0; }, {-3, 3}},
         {"tanh", [](const Value& x) { return tanh(x); }, [](double x) { return 2 * logistic(2 * x) - 1; }, [](double x) { return 1 / std::pow(std::cosh(x), 2); }},
         {"scaled_tanh", [](const Value& x) { return scaled_tanh(x); }, [](double x) { return 1.7159 * std::tanh(2 * x / 3); },
          [](double x) { return 1.7159 * 2 / 3 / std::pow(std::cosh(2 * x / 3), 2); }},
