@@ -9,7 +9,7 @@ build: packages
 test: build
 	OMP_WAIT_POLICY=passive ctest --preset release -j $$(nproc)
 
-# LeNet-5 learns Fashion-MNIST in five epochs, then names pictures it has never seen.
+# LeNet learns Fashion-MNIST in five epochs, then names pictures it has never seen.
 demo: build
 	examples/demo.sh build/release build/demo
 

@@ -1,12 +1,12 @@
 #!/bin/sh
-# usage: demo.sh BUILD OUT   LeNet-5 learns Fashion-MNIST in five epochs; then it names test pictures, here and in OUT/predictions.png.
+# usage: demo.sh BUILD OUT   LeNet learns Fashion-MNIST in five epochs; then it names test pictures, here and in OUT/predictions.png.
 set -eu
 fovea=$1/apps/cli/fovea
 out=$2
 rm -rf "$out"
 mkdir -p "$out"
-echo "LeNet-5 (61,706 parameters) learns Fashion-MNIST: 60,000 pictures of clothes, five epochs."
-"$fovea" train lenet5 --data fashion-mnist --epochs 5 --seed 1 --out "$out/run"
+echo "LeNet 20-50-500 (431,080 parameters) learns Fashion-MNIST: 60,000 pictures of clothes, five epochs."
+"$fovea" train lenet_caffe --data fashion-mnist --epochs 5 --seed 1 --out "$out/run"
 echo
 echo "What it sees in test pictures it was never shown:"
 "$fovea" predict "$out/run" --data fashion-mnist --count 8 --topk 3
