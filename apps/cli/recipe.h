@@ -18,6 +18,7 @@ struct Recipe {
     std::map<std::string, double> schedule_options{};
     Augment augment{};
     double label_smoothing = 0;
+    double clip = 0;     ///< largest L2 norm of the gradient; 0: as it is
     std::string init{};  ///< a scheme of init_of(); empty: as the model declares
 };
 

@@ -34,7 +34,8 @@ struct TrainArguments {
     bool nesterov = false, no_nesterov = false, no_decay_norms = false, drop_last = false;
     std::vector<std::string> optimizer_options, schedule_options, augment, freeze;
     std::optional<double> label_smoothing;
-    double clip = 0, clip_value = 0;
+    double clip_value = 0;
+    std::optional<double> clip;
     std::string metric = "top1", backend = "cpu", precision = "f32";
     double save_every_minutes = 10;
     std::int64_t save_every_steps = 0;
@@ -178,7 +179,7 @@ void train(const TrainArguments& a) {
     spec.drop_last = a.drop_last;
     spec.optimizer = optimizer_of(a, recipe);
     spec.schedule = schedule_of(a, recipe);
-    spec.step.clip_norm = a.clip;
+    spec.step.clip_norm = a.clip.value_or(recipe.clip);
     spec.step.clip_value = a.clip_value;
     spec.step.decay_norms_and_biases = !a.no_decay_norms;
     spec.step.frozen = a.freeze;
@@ -282,7 +283,7 @@ void add_train(CLI::App& app) {
     command->add_option("--warm-up", a->warm_up, "Epochs of linear warm-up");
     command->add_option("--augment", a->augment, "pad-crop,mirror,random-crop,rotate,shift,distort or none")->delimiter(',');
     command->add_option("--label-smoothing", a->label_smoothing, "0..1")->check(CLI::Range(0.0, 1.0));
-    command->add_option("--clip", a->clip, "Largest L2 norm of the whole gradient")->check(CLI::NonNegativeNumber);
+    command->add_option("--clip", a->clip, "Largest L2 norm of the whole gradient (0: no limit)")->check(CLI::NonNegativeNumber);
     command->add_option("--clip-value", a->clip_value, "Largest element of the gradient")->check(CLI::NonNegativeNumber);
     command->add_option("--freeze", a->freeze, "Parameters that stay as they are: glob patterns")->delimiter(',');
     command->add_option("--init", a->init, "Start of the weights: torch, gaussian:SIGMA, xavier, he, orthogonal, truncated:SIGMA, dlib (default: the model's)");
