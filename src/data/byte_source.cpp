@@ -155,17 +155,6 @@ struct TarFeed {
 
 }  // namespace
 
-std::vector<std::byte> read_file(const std::filesystem::path& path) {
-    std::error_code error;
-    const auto size = std::filesystem::file_size(path, error);
-    std::ifstream file(path, std::ios::binary);
-    require<FormatError>(!error && file.good(), "open '{}': {}", path.string(), error ? error.message() : "cannot be read");
-    std::vector<std::byte> bytes(size);
-    file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(size));
-    require<FormatError>(static_cast<std::uintmax_t>(file.gcount()) == size, "read '{}': {} of {} bytes", path.string(), file.gcount(), size);
-    return bytes;
-}
-
 std::unique_ptr<ByteSource> open_source(std::span<const std::byte> packed, std::string name) {
     if (is_gzip(packed)) return std::make_unique<GzipSource>(packed, std::move(name));
     if (is_xz(packed)) return std::make_unique<XzSource>(packed, std::move(name));

@@ -1,6 +1,8 @@
 // Bytes of a file, unpacked on the way when it is gzip or xz; the layer below every data-set parser.
 #pragma once
 
+#include "core/file.h"
+
 #include <cstddef>
 #include <filesystem>
 #include <functional>
@@ -20,8 +22,6 @@ public:
     virtual std::size_t read(std::span<std::byte> target) = 0;
 };
 
-/// Throws FormatError when the file cannot be opened or read.
-[[nodiscard]] std::vector<std::byte> read_file(const std::filesystem::path& path);
 
 /// gzip and xz by their first bytes, anything else as it is. `packed` must outlive the source; `name` is for messages.
 [[nodiscard]] std::unique_ptr<ByteSource> open_source(std::span<const std::byte> packed, std::string name);

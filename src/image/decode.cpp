@@ -1,7 +1,8 @@
 // Which codec reads these bytes, and the files around them.
-#include <cstdio>
 #include <fstream>
+#include <cstdio>
 
+#include "core/file.h"
 #include "core/text.h"
 #include "image/codecs.h"
 
@@ -24,14 +25,7 @@ Image decode_image(std::span<const std::byte> bytes, std::string_view name, int 
 }
 
 Image read_image(const std::filesystem::path& path, int channels, const DecodeLimits& limits) {
-    std::error_code error;
-    const auto size = std::filesystem::file_size(path, error);
-    std::ifstream file(path, std::ios::binary);
-    require<FormatError>(!error && file.good(), "open '{}': {}", path.string(), error ? error.message() : "cannot be read");
-    std::vector<std::byte> bytes(size);
-    file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(size));
-    require<FormatError>(static_cast<std::uintmax_t>(file.gcount()) == size, "read '{}': {} of {} bytes", path.string(), file.gcount(), size);
-    return decode_image(bytes, path.string(), channels, limits);
+    return decode_image(read_file(path), path.string(), channels, limits);
 }
 
 void write_png(const std::filesystem::path& path, const Image& image) {
