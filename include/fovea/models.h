@@ -19,6 +19,7 @@ struct ModelOptions {
     std::int64_t height = 0;    ///< of the input image
     std::int64_t width = 0;
     double dropout = -1;        ///< probability of dropping, in every dropout layer; negative: the card's own
+    double width_multiplier = 0;  ///< of every hidden layer's channels, relative to the card's own
 };
 
 /// What a network's output "out" is trained with, and how it is read.
@@ -53,6 +54,15 @@ struct ModelCard {
 /// Input "image" [N, channels, height, width], output "out" (further outputs under their own names); parameters as the reference
 /// implementation names them. Throws ArgumentError for a name that does not exist, ShapeError for a size too small.
 [[nodiscard]] Graph build_model(std::string_view name, const ModelOptions& options = {});
+
+/// A classifier as a feature extractor: the same network, its outputs the named `taps` instead of "out", nothing behind them.
+///
+///   C2 ... C5   the last map at stride 4, 8, 16, 32 (those the network has)
+///   features    the last map before pooling
+///   pooled      [N, F], what the classifier's last linear layer reads
+///
+/// Throws ArgumentError naming the taps there are.
+[[nodiscard]] Graph build_backbone(std::string_view name, const std::vector<std::string>& taps, const ModelOptions& options = {});
 
 /// Appends the card's loss between `out` and `labels` [N] (i32): a scalar, mean over the batch.
 [[nodiscard]] Value model_loss(ModelLoss loss, const Value& out, const Value& labels);

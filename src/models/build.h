@@ -10,6 +10,10 @@ namespace fovea {
 [[nodiscard]] ModelOptions with_defaults(const ModelCard& card, const ModelOptions& options);
 /// Input "image" [N, C, H, W] of options that have_defaults.
 [[nodiscard]] Value image_input(Graph& graph, const ModelOptions& options);
+/// x / 255, shorter side `resize`, centre crop, ImageNet's mean and deviation: torchvision's evaluation transform.
+[[nodiscard]] Preprocess imagenet(std::int64_t crop = 224, std::int64_t resize = 256, Filter filter = Filter::bilinear);
+/// `channels` times the multiplier of options that have_defaults, at least 1.
+[[nodiscard]] std::int64_t widened(std::int64_t channels, const ModelOptions& options);
 
 // One builder per file.
 [[nodiscard]] Graph build_lenet5_modern(const ModelCard& card, const ModelOptions& options);
@@ -23,5 +27,7 @@ namespace fovea {
 [[nodiscard]] Graph build_small_convnet(const ModelCard& card, const ModelOptions& options);
 [[nodiscard]] Graph build_cifar_resnet(const ModelCard& card, const ModelOptions& options);
 [[nodiscard]] Graph build_cifar_plain(const ModelCard& card, const ModelOptions& options);
+
+// One list of cards per family, from the family's own file.
 
 }  // namespace fovea

@@ -36,7 +36,9 @@ Graph build(const ModelCard& card, const ModelOptions& options, bool residual) {
         }
         net.module_output("", x);
     }
+    net.module_output("features", x);
     x = flatten(global_avg_pool(x));
+    net.module_output("pooled", x);
     net.output("out", linear(x, {.out = options.classes, .init = Init{Init::Kind::kaiming_normal}}, "linear"));
     return net;
 }

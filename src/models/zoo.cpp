@@ -1,7 +1,10 @@
 // One card per network. Parameters and multiply-adds are those of the card's size; tests count both.
 #include <algorithm>
+#include <cmath>
+#include <initializer_list>
 
 #include "core/text.h"
+#include "fovea/passes.h"
 #include "models/build.h"
 
 namespace fovea {
@@ -93,6 +96,10 @@ const std::vector<ModelCard>& model_cards() {
         add_lenets(all);
         add_small_nets(all);
         add_cifar_nets(all);
+        for (const auto family : std::initializer_list<std::vector<ModelCard> (*)()>{}) {
+            const std::vector<ModelCard> cards_of_family = family();
+            all.insert(all.end(), cards_of_family.begin(), cards_of_family.end());
+        }
         return all;
     }();
     return cards;
@@ -128,7 +135,19 @@ ModelOptions with_defaults(const ModelCard& card, const ModelOptions& options) {
     if (all.channels == 0) all.channels = card.channels;
     if (all.height == 0) all.height = card.height;
     if (all.width == 0) all.width = card.width;
+    require<ArgumentError>(all.width_multiplier >= 0, "model '{}': the width multiplier must be positive, got {}", card.name, all.width_multiplier);
+    if (all.width_multiplier == 0) all.width_multiplier = 1;
     return all;
+}
+
+std::int64_t widened(std::int64_t channels, const ModelOptions& options) {
+    return std::max<std::int64_t>(1, std::llround(static_cast<double>(channels) * options.width_multiplier));
+}
+
+Preprocess imagenet(std::int64_t crop, std::int64_t resize, Filter filter) {
+    Preprocess p = preprocess_preset("torchvision");
+    p.resize_shorter = resize, p.crop_width = p.crop_height = crop, p.filter = filter;
+    return p;
 }
 
 Value image_input(Graph& graph, const ModelOptions& options) { return graph.input("image", {dynamic, options.channels, options.height, options.width}); }
@@ -140,6 +159,19 @@ Graph build_model(std::string_view name, const ModelOptions& options) {
     } catch (const ShapeError& error) {
         throw ShapeError(fmt::format("model '{}': {}", card.name, error.what()));
     }
+}
+
+Graph build_backbone(std::string_view name, const std::vector<std::string>& taps, const ModelOptions& options) {
+    Graph net = build_model(name, options);
+    std::vector<std::string> names;
+    for (const auto& [module, value] : net.modules())
+        if (module == "features" || module == "pooled" || (module.size() == 2 && module[0] == 'C')) names.push_back(module);
+    net.clear_outputs();
+    for (const std::string& tap : taps) {
+        require<ArgumentError>(std::ranges::find(names, tap) != names.end(), "model '{}' has no tap '{}'; its taps are {}", name, tap, names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", ")));
+        net.output(tap, net.find(tap));
+    }
+    return remove_dead_code(net);
 }
 
 Value model_loss(ModelLoss loss, const Value& out, const Value& labels) {

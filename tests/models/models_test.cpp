@@ -152,4 +152,21 @@ TEST(Models, PredictionsFollowTheLoss) {
 }
 
 }  // namespace
+TEST(Backbone, NamesTheTapsThereAre) {
+    try {
+        (void)build_backbone("cifar_resnet20", {"C9"});
+        FAIL() << "an unknown tap was accepted";
+    } catch (const ArgumentError& error) {
+        EXPECT_NE(std::string(error.what()).find("has no tap 'C9'; its taps are features, pooled"), std::string::npos) << error.what();
+    }
+}
+
+TEST(Backbone, LeavesTheClassifierOut) {
+    const Graph net = build_backbone("cifar_resnet20", {"features", "pooled"});
+    EXPECT_EQ(net.find_parameter("linear.weight"), nullptr);
+    EXPECT_NE(net.find_parameter("layer3.2.conv2.weight"), nullptr);
+    EXPECT_EQ(net.find_output("features").shape(), (Shape{dynamic, 64, 8, 8}));
+    EXPECT_EQ(net.find_output("pooled").shape(), (Shape{dynamic, 64}));
+}
+
 }  // namespace fovea
