@@ -20,6 +20,7 @@ struct ModelOptions {
     std::int64_t width = 0;
     double dropout = -1;        ///< probability of dropping, in every dropout layer; negative: the card's own
     double width_multiplier = 0;  ///< of every hidden layer's channels, relative to the card's own
+    double drop_path = -1;        ///< probability of dropping a whole path in training (stochastic depth: of the last block, less before it); negative: the card's own
 };
 
 /// What a network's output "out" is trained with, and how it is read.

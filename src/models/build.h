@@ -15,6 +15,9 @@ namespace fovea {
 /// `channels` times the multiplier of options that have_defaults, at least 1.
 [[nodiscard]] std::int64_t widened(std::int64_t channels, const ModelOptions& options);
 
+/// 32 x 32 colour pictures of CIFAR, as the published weights of residual networks want them.
+[[nodiscard]] Preprocess cifar();
+
 // One builder per file.
 [[nodiscard]] Graph build_lenet5_modern(const ModelCard& card, const ModelOptions& options);
 [[nodiscard]] Graph build_lenet5_tutorial(const ModelCard& card, const ModelOptions& options);
@@ -29,5 +32,6 @@ namespace fovea {
 [[nodiscard]] Graph build_cifar_plain(const ModelCard& card, const ModelOptions& options);
 
 // One list of cards per family, from the family's own file.
+[[nodiscard]] std::vector<ModelCard> densenet_cards();
 
 }  // namespace fovea

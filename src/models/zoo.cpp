@@ -26,9 +26,6 @@ Preprocess digits_of_1998() {
 /// dlib's input layer: x / 256.
 Preprocess of_dlib(std::int64_t size, int channels) { return {.resize_width = size, .resize_height = size, .channels = channels, .scale = 1.0 / 256}; }
 
-/// CIFAR pictures with the mean and deviation that the published weights were trained with (ImageNet's).
-Preprocess cifar() { return {.resize_width = 32, .resize_height = 32, .channels = 3, .mean = {0.485, 0.456, 0.406}, .std = {0.229, 0.224, 0.225}}; }
-
 constexpr const char* paper_1998 = "LeCun, Bottou, Bengio, Haffner 1998, Gradient-Based Learning Applied to Document Recognition";
 constexpr const char* paper_resnet = "He, Zhang, Ren, Sun 2015, Deep Residual Learning for Image Recognition, arXiv:1512.03385";
 
@@ -96,7 +93,7 @@ const std::vector<ModelCard>& model_cards() {
         add_lenets(all);
         add_small_nets(all);
         add_cifar_nets(all);
-        for (const auto family : std::initializer_list<std::vector<ModelCard> (*)()>{}) {
+        for (const auto family : std::initializer_list<std::vector<ModelCard> (*)()>{densenet_cards}) {
             const std::vector<ModelCard> cards_of_family = family();
             all.insert(all.end(), cards_of_family.begin(), cards_of_family.end());
         }
@@ -137,12 +134,16 @@ ModelOptions with_defaults(const ModelCard& card, const ModelOptions& options) {
     if (all.width == 0) all.width = card.width;
     require<ArgumentError>(all.width_multiplier >= 0, "model '{}': the width multiplier must be positive, got {}", card.name, all.width_multiplier);
     if (all.width_multiplier == 0) all.width_multiplier = 1;
+    require<ArgumentError>(all.drop_path <= 1, "model '{}': drop_path is the probability of dropping a path, 0..1, got {}", card.name, all.drop_path);
     return all;
 }
 
 std::int64_t widened(std::int64_t channels, const ModelOptions& options) {
     return std::max<std::int64_t>(1, std::llround(static_cast<double>(channels) * options.width_multiplier));
 }
+
+// Mean and deviation are ImageNet's: the published weights of residual networks were trained with them.
+Preprocess cifar() { return {.resize_width = 32, .resize_height = 32, .channels = 3, .mean = {0.485, 0.456, 0.406}, .std = {0.229, 0.224, 0.225}}; }
 
 Preprocess imagenet(std::int64_t crop, std::int64_t resize, Filter filter) {
     Preprocess p = preprocess_preset("torchvision");

@@ -11,7 +11,8 @@
 namespace fovea {
 
 std::string to_text(const ModelOptions& o) {
-    return nlohmann::ordered_json{{"classes", o.classes}, {"channels", o.channels}, {"height", o.height}, {"width", o.width}, {"dropout", o.dropout}}.dump();
+    return nlohmann::ordered_json{{"classes", o.classes}, {"channels", o.channels}, {"height", o.height}, {"width", o.width}, {"dropout", o.dropout},
+                                  {"width_multiplier", o.width_multiplier}, {"drop_path", o.drop_path}}.dump();
 }
 
 ModelOptions parse_model_options(std::string_view text) {
@@ -25,7 +26,9 @@ ModelOptions parse_model_options(std::string_view text) {
         else if (name == "height") options.height = value.get<std::int64_t>();
         else if (name == "width") options.width = value.get<std::int64_t>();
         else if (name == "dropout") options.dropout = value.get<double>();
-        else fail<FormatError>("model options: no option '{}'; there are classes, channels, height, width, dropout", name);
+        else if (name == "width_multiplier") options.width_multiplier = value.get<double>();
+        else if (name == "drop_path") options.drop_path = value.get<double>();
+        else fail<FormatError>("model options: no option '{}'; there are classes, channels, height, width, dropout, width_multiplier, drop_path", name);
     }
     return options;
 }

@@ -19,7 +19,7 @@ Shape shape_from(const Json& json) {
 
 ModelOptions options_for(const Shape& input) {
     require<ArgumentError>(input.rank() == 4, "the record's input is {}, fovea's networks take [N, C, H, W]", input);
-    return {.channels = input[1], .height = input[2], .width = input[3], .dropout = 0};
+    return {.channels = input[1], .height = input[2], .width = input[3], .dropout = 0, .drop_path = 0};
 }
 
 /// The loss of the record, on an input "label" or "target" per output; adds what they hold to `inputs`.
