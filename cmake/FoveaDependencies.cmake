@@ -10,12 +10,13 @@ find_package(ZLIB REQUIRED)
 find_package(JPEG REQUIRED)
 find_package(PNG REQUIRED)
 find_package(LibArchive REQUIRED)
+find_package(Protobuf REQUIRED)
 include(FoveaKernelLibraries)
 
 # json is header-only and stays inside .cpp files, so that an installed fovea does not need it. fmt is linked: its header-only form
 # doubles the time of a build.
 set(FOVEA_HEADER_LIBRARIES nlohmann_json::nlohmann_json)
-set(FOVEA_LINK_LIBRARIES fmt::fmt OpenMP::OpenMP_CXX Threads::Threads ZLIB::ZLIB JPEG::JPEG PNG::PNG LibArchive::LibArchive fovea_external::dnnl fovea_external::hwy)
+set(FOVEA_LINK_LIBRARIES fmt::fmt OpenMP::OpenMP_CXX Threads::Threads ZLIB::ZLIB JPEG::JPEG PNG::PNG LibArchive::LibArchive protobuf::libprotobuf-lite fovea_external::dnnl fovea_external::hwy)
 
 # The libraries that the code of one folder includes. oneDNN and Highway are for backends alone, codecs for image and data.
 function(fovea_folder_dependencies folder)
@@ -36,6 +37,32 @@ function(fovea_folder_dependencies folder)
   elseif(folder MATCHES "^(io|models|train|tasks|runtime)$")
     target_link_libraries(fovea_${folder} PRIVATE nlohmann_json::nlohmann_json LibArchive::LibArchive)
   endif()
+  if(folder STREQUAL "io")
+    fovea_protobuf(${folder})
+  endif()
+endfunction()
+
+# src/<folder>/x.proto becomes "<folder>/x.pb.h" for that folder alone: an object library of its own, since the generated code keeps
+# other rules about warnings than ours.
+function(fovea_protobuf folder)
+  file(GLOB protos CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${folder}/*.proto)
+  set(out ${PROJECT_BINARY_DIR}/generated/protobuf)
+  file(MAKE_DIRECTORY ${out})
+  set(sources "")
+  foreach(proto IN LISTS protos)
+    get_filename_component(stem ${proto} NAME_WE)
+    set(made ${out}/${folder}/${stem}.pb.cc ${out}/${folder}/${stem}.pb.h)
+    add_custom_command(OUTPUT ${made} COMMAND protobuf::protoc --proto_path=${PROJECT_SOURCE_DIR}/src --cpp_out=${out} ${proto} DEPENDS ${proto} VERBATIM)
+    list(APPEND sources ${made})
+  endforeach()
+  add_library(fovea_${folder}_protobuf OBJECT ${sources})
+  target_include_directories(fovea_${folder}_protobuf SYSTEM PUBLIC ${out})
+  target_link_libraries(fovea_${folder}_protobuf PUBLIC protobuf::libprotobuf-lite)
+  target_compile_options(fovea_${folder}_protobuf PRIVATE -w)
+  target_sources(fovea PRIVATE $<TARGET_OBJECTS:fovea_${folder}_protobuf>)
+  target_include_directories(fovea_${folder} SYSTEM PRIVATE ${out})
+  target_link_libraries(fovea_${folder} PRIVATE protobuf::libprotobuf-lite)
+  add_dependencies(fovea_${folder} fovea_${folder}_protobuf)
 endfunction()
 
 # -Wrestrict and -Wstringop-overflow are off: GCC 12 reports them falsely on std::string (GCC bug 105329) and inside fmt.

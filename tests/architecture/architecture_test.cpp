@@ -53,6 +53,7 @@ const std::vector<Wrapped>& wrapped() {
         {std::regex("(cuda|cudnn|cublas|nvrtc).*"), {"src/backends/cuda/"}},
         {std::regex("(jpeglib|jerror|jmorecfg|turbojpeg|png|pngconf)\\.h"), {"src/image/"}},
         {std::regex("(archive|archive_entry|zlib)\\.h"), {"src/data/", "src/io/"}},
+        {std::regex("(google/protobuf/.*|.*\\.pb\\.h)"), {"src/io/"}},
     };
     return list;
 }
