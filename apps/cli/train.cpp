@@ -73,6 +73,7 @@ Augment augment_of(const std::vector<std::string>& words, Augment augment) {
     for (const std::string& word : words) {
         if (word == "none") augment = {};
         else if (word == "pad-crop") augment.pad_crop = 4;
+        else if (word == "pad-crop-black") augment.pad_crop = 4, augment.pad_fill = PadFill::black;
         else if (word == "mirror") augment.mirror = true;
         else if (word == "random-crop") augment.random_crop = true;
         else if (word == "rotate") augment.rotate_deg = 10;
@@ -81,7 +82,7 @@ Augment augment_of(const std::vector<std::string>& words, Augment augment) {
             // Simard et al. 2003: small affine changes and an elastic field, for digits.
             augment.rotate_deg = 10, augment.shift = 2, augment.scale = 0.1, augment.shear_deg = 5;
             augment.elastic_alpha = 34, augment.elastic_sigma = 4;
-        } else throw ArgumentError(fmt::format("--augment knows pad-crop, mirror, random-crop, rotate, shift, distort and none, got '{}'", word));
+        } else throw ArgumentError(fmt::format("--augment knows pad-crop, pad-crop-black, mirror, random-crop, rotate, shift, distort and none, got '{}'", word));
     }
     return augment;
 }
@@ -281,7 +282,7 @@ void add_train(CLI::App& app) {
     command->add_option("--schedule", a->schedule, "constant, step, multistep, exponential, cosine, one-cycle, polynomial, plateau");
     command->add_option("--schedule-option", a->schedule_options, "name=number, any field of the schedule (multistep: milestone1=8)");
     command->add_option("--warm-up", a->warm_up, "Epochs of linear warm-up");
-    command->add_option("--augment", a->augment, "pad-crop,mirror,random-crop,rotate,shift,distort or none")->delimiter(',');
+    command->add_option("--augment", a->augment, "pad-crop (border of the mean, or pad-crop-black),mirror,random-crop,rotate,shift,distort or none")->delimiter(',');
     command->add_option("--label-smoothing", a->label_smoothing, "0..1")->check(CLI::Range(0.0, 1.0));
     command->add_option("--clip", a->clip, "Largest L2 norm of the whole gradient (0: no limit)")->check(CLI::NonNegativeNumber);
     command->add_option("--clip-value", a->clip_value, "Largest element of the gradient")->check(CLI::NonNegativeNumber);

@@ -110,9 +110,14 @@ struct ChannelStatistics {
 
 // ---- augmentation ---------------------------------------------------------------------------
 
+/// What stands beyond a picture's edge: 0 after normalising (pictures are padded once the mean is taken off, as He et al. 2015, 4.2),
+/// or black (torchvision's RandomCrop before Normalize).
+enum class PadFill : std::uint8_t { mean, black };
+
 /// Random changes of a training picture. Every draw depends on (seed, epoch, sample) alone.
 struct Augment {
-    int pad_crop = 0;          ///< black border on each side, then a random crop of the old size (4 for CIFAR: He et al. 2015, 4.2)
+    int pad_crop = 0;          ///< border on each side, then a random crop of the old size (4 for CIFAR: He et al. 2015, 4.2)
+    PadFill pad_fill = PadFill::mean;
     bool mirror = false;       ///< left <-> right for half of the pictures
     bool random_crop = false;  ///< Preprocess's crop at a random place instead of the centre
 

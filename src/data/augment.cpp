@@ -34,8 +34,9 @@ template <int channels> void place_rows(const PixelView& source, const Offset& o
         for (int c = 0; c < channels; ++c) {
             float* row = planes + (plane_of[c] * height + y) * width;
             const std::int64_t left = offset.is_mirrored ? width - end : begin, right = offset.is_mirrored ? width - begin : end;
-            std::fill(row, row + left, tables[c][0]);
-            std::fill(row + right, row + width, tables[c][0]);
+            const float border = offset.border == PadFill::mean ? 0.0f : tables[c][0];
+            std::fill(row, row + left, border);
+            std::fill(row + right, row + width, border);
             targets[c] = row + left;
         }
         if (begin >= end) continue;

@@ -40,10 +40,11 @@ struct PixelView {
 /// Rotation, shift, scale, shear and elastic field in one bilinear sampling; black outside.
 void warp(const PixelView& source, const Augment& augment, const Draws& draws, std::vector<std::uint8_t>& target);
 
-/// Where pad-crop reads: target (x, y) is source (x + dx, y + dy), black outside, then mirrored.
+/// Where pad-crop reads: target (x, y) is source (x + dx, y + dy), the border outside, then mirrored.
 struct Offset {
     std::int64_t dx = 0, dy = 0;
     bool is_mirrored = false;
+    PadFill border = PadFill::mean;
 };
 /// Pad, crop, mirror and normalise in one pass over the picture.
 void place(const PixelView& source, const Offset& offset, bool is_bgr, const NormaliseTable& table, float* planes);

@@ -111,7 +111,7 @@ struct Loader::Plan {
             warp(view, augment, draws, scratch);
             view.pixels = scratch.data();
         }
-        Offset offset;
+        Offset offset{.border = augment.pad_fill};
         if (augment.pad_crop > 0) {
             offset.dx = draws.below(Draws::pad_x, 2 * augment.pad_crop + 1) - augment.pad_crop;
             offset.dy = draws.below(Draws::pad_y, 2 * augment.pad_crop + 1) - augment.pad_crop;

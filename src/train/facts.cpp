@@ -31,7 +31,7 @@ Preprocess preprocess_of(const Json& json, std::string_view file) {
 }
 
 Json to_json(const Augment& a) {
-    return {{"pad_crop", a.pad_crop}, {"mirror", a.mirror}, {"random_crop", a.random_crop}, {"rotate_deg", a.rotate_deg},       {"shift", a.shift},
+    return {{"pad_crop", a.pad_crop}, {"pad_fill", a.pad_fill == PadFill::mean ? "mean" : "black"}, {"mirror", a.mirror}, {"random_crop", a.random_crop}, {"rotate_deg", a.rotate_deg},       {"shift", a.shift},
             {"scale", a.scale},       {"shear_deg", a.shear_deg}, {"elastic_alpha", a.elastic_alpha}, {"elastic_sigma", a.elastic_sigma}};
 }
 

@@ -166,6 +166,20 @@ TEST(Loader, PadCropAndMirrorEqualTheirImageFunctions) {
     }
 }
 
+TEST(Loader, TheBorderIsTheMeanUnlessBlackIsAskedFor) {
+    const auto dataset = memory_dataset("white", {"white"}, {4, 4, 1, std::vector<std::uint8_t>(16 * 20, 255), std::vector<std::int32_t>(20)});
+    const Preprocess half{.mean = {0.5, 0.5, 0.5}, .std = {0.25, 0.25, 0.25}};
+    for (const auto& [fill, border] : {std::pair(PadFill::mean, 0.0f), std::pair(PadFill::black, -2.0f)}) {
+        const auto batches = all(Loader(dataset, {.batch = 20, .augment = {.pad_crop = 2, .pad_fill = fill}, .preprocess = half}).epoch(0));
+        std::int64_t at_border = 0;
+        for (const float value : batches[0].images.data<float>()) {
+            ASSERT_TRUE(value == 2.0f || value == border) << value;
+            at_border += value == border;
+        }
+        EXPECT_GT(at_border, 0);
+    }
+}
+
 /// `count` white discs of radius 8.7 in the middle of 28x28.
 DatasetPtr discs(std::size_t count) {
     MemoryImages images{28, 28, 1, {}, std::vector<std::int32_t>(count)};
