@@ -60,7 +60,7 @@ struct ModelCard {
 ///
 ///   C2 ... C5   the last map at stride 4, 8, 16, 32 (those the network has)
 ///   features    the last map before pooling
-///   pooled      [N, F], what the classifier's last linear layer reads
+///   pooled      [N, F], what the classifier's last linear layer reads; without one, the means of the features
 ///
 /// Throws ArgumentError naming the taps there are.
 [[nodiscard]] Graph build_backbone(std::string_view name, const std::vector<std::string>& taps, const ModelOptions& options = {});

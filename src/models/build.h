@@ -14,6 +14,12 @@ namespace fovea {
 [[nodiscard]] Preprocess imagenet(std::int64_t crop = 224, std::int64_t resize = 256, Filter filter = Filter::bilinear);
 /// `channels` times the multiplier of options that have_defaults, at least 1.
 [[nodiscard]] std::int64_t widened(std::int64_t channels, const ModelOptions& options);
+/// `own`, unless the options give a probability of dropping.
+[[nodiscard]] inline double dropout_of(const ModelOptions& options, double own) { return options.dropout < 0 ? own : options.dropout; }
+/// x [N, C, H, W] averaged over size x size windows as module "avgpool"; x itself when it has that size already.
+[[nodiscard]] Value average_to(const Value& x, std::int64_t size);
+/// The graph's output "out", which is also what module `name` returns.
+void classes_out(const Value& x, std::string_view name = "classifier");
 
 /// 32 x 32 colour pictures of CIFAR, as the published weights of residual networks want them.
 [[nodiscard]] Preprocess cifar();
@@ -32,6 +38,11 @@ namespace fovea {
 [[nodiscard]] Graph build_cifar_plain(const ModelCard& card, const ModelOptions& options);
 
 // One list of cards per family, from the family's own file.
+[[nodiscard]] std::vector<ModelCard> alexnet_cards();
+[[nodiscard]] std::vector<ModelCard> zfnet_cards();
+[[nodiscard]] std::vector<ModelCard> vgg_cards();
+[[nodiscard]] std::vector<ModelCard> network_in_network_cards();
+[[nodiscard]] std::vector<ModelCard> squeezenet_cards();
 [[nodiscard]] std::vector<ModelCard> densenet_cards();
 
 }  // namespace fovea

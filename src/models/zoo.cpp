@@ -1,7 +1,6 @@
 // One card per network. Parameters and multiply-adds are those of the card's size; tests count both.
 #include <algorithm>
 #include <cmath>
-#include <initializer_list>
 
 #include "core/text.h"
 #include "fovea/passes.h"
@@ -93,7 +92,16 @@ const std::vector<ModelCard>& model_cards() {
         add_lenets(all);
         add_small_nets(all);
         add_cifar_nets(all);
-        for (const auto family : std::initializer_list<std::vector<ModelCard> (*)()>{densenet_cards}) {
+        // In the order they appeared.
+        constexpr std::vector<ModelCard> (*families[])() = {
+            alexnet_cards,
+            zfnet_cards,
+            network_in_network_cards,
+            vgg_cards,
+            squeezenet_cards,
+            densenet_cards,
+        };
+        for (const auto family : families) {
             const std::vector<ModelCard> cards_of_family = family();
             all.insert(all.end(), cards_of_family.begin(), cards_of_family.end());
         }
@@ -145,6 +153,18 @@ std::int64_t widened(std::int64_t channels, const ModelOptions& options) {
 // Mean and deviation are ImageNet's: the published weights of residual networks were trained with them.
 Preprocess cifar() { return {.resize_width = 32, .resize_height = 32, .channels = 3, .mean = {0.485, 0.456, 0.406}, .std = {0.229, 0.224, 0.225}}; }
 
+Value average_to(const Value& x, std::int64_t size) {
+    const bool has_size = x.shape()[2] == size && x.shape()[3] == size;
+    const Value y = has_size ? x : adaptive_avg_pool(x, size, "avgpool");
+    if (has_size) x.graph().module_output("avgpool", y);
+    return y;
+}
+
+void classes_out(const Value& x, std::string_view name) {
+    x.graph().module_output(name, x);
+    x.graph().output("out", x);
+}
+
 Preprocess imagenet(std::int64_t crop, std::int64_t resize, Filter filter) {
     Preprocess p = preprocess_preset("torchvision");
     p.resize_shorter = resize, p.crop_width = p.crop_height = crop, p.filter = filter;
@@ -167,9 +187,15 @@ Graph build_backbone(std::string_view name, const std::vector<std::string>& taps
     std::vector<std::string> names;
     for (const auto& [module, value] : net.modules())
         if (module == "features" || module == "pooled" || (module.size() == 2 && module[0] == 'C')) names.push_back(module);
+    // Where the classes are means of maps there is no linear layer: the means of the features stand in.
+    const auto has = [&](std::string_view tap) { return std::ranges::find(names, tap) != names.end(); };
+    if (has("features") && !has("pooled")) {
+        names.emplace_back("pooled");
+        if (std::ranges::find(taps, "pooled") != taps.end()) net.module_output("pooled", flatten(global_avg_pool(net.find("features"))));
+    }
     net.clear_outputs();
     for (const std::string& tap : taps) {
-        require<ArgumentError>(std::ranges::find(names, tap) != names.end(), "model '{}' has no tap '{}'; its taps are {}", name, tap, names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", ")));
+        require<ArgumentError>(has(tap), "model '{}' has no tap '{}'; its taps are {}", name, tap, names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", ")));
         net.output(tap, net.find(tap));
     }
     return remove_dead_code(net);

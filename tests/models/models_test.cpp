@@ -54,6 +54,13 @@ TEST_P(EveryModel, GivesEveryTrainedParameterAGradient) {
     }
 }
 
+TEST_P(EveryModel, TakesOtherClassesChannelsAndWidths) {
+    const Graph net = build_model(GetParam(), {.classes = 7, .channels = 2, .dropout = 0, .width_multiplier = 0.5, .drop_path = 0});
+    net.verify();
+    EXPECT_EQ(net.find("image").shape()[1], 2);
+    EXPECT_EQ(net.find_output("out").shape(), (Shape{dynamic, 7}));
+}
+
 TEST(Models, AreFoundByAliasAndTheNearestAreListed) {
     EXPECT_EQ(find_model("lenet5").name, "lenet5_modern");
     EXPECT_EQ(find_model("resnet56").name, "cifar_resnet56");
