@@ -7,15 +7,9 @@ namespace fovea {
 
 namespace {
 
-Window window_of(const Attrs& attrs) {
-    const auto kernel = attrs.integers("kernel");
-    require<ArgumentError>(kernel.size() == 2, "a pooling kernel has 2 sizes, got {}", kernel.size());
-    return Window(attrs, {kernel[0], kernel[1]});
-}
-
 Shape pooled(const OpInputs& in, const Shape& x) {
     in.check(x.rank() == 4, "input must be [N, C, H, W], got {}", x);
-    const Window window = window_of(in.attrs());
+    const Window window(in.attrs());
     check_window(in, window);
     const auto& [h, w] = window;
     in.check<ArgumentError>(std::max(h.before, h.after) < h.kernel && std::max(w.before, w.after) < w.kernel && std::min({h.before, h.after, w.before, w.after}) >= 0,
@@ -26,7 +20,7 @@ Shape pooled(const OpInputs& in, const Shape& x) {
 }  // namespace
 
 std::vector<PoolSpan> avg_pool_spans(const Attrs& attrs, int which, std::int64_t size, std::int64_t count) {
-    const Window window = window_of(attrs);
+    const Window window(attrs);
     const Axis& axis = which == 0 ? window.h : window.w;
     const bool include_pad = attrs.flag("count_include_pad", true);
     std::vector<PoolSpan> result;

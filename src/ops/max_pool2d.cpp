@@ -9,16 +9,10 @@ namespace fovea {
 
 namespace {
 
-Window window_of(const Attrs& attrs) {
-    const auto kernel = attrs.integers("kernel");
-    require<ArgumentError>(kernel.size() == 2, "a pooling kernel has 2 sizes, got {}", kernel.size());
-    return Window(attrs, {kernel[0], kernel[1]});
-}
-
 Types max_pool_shape(const OpInputs& in) {
     const Shape& x = in.shape(0);
     in.check(x.rank() == 4, "input must be [N, C, H, W], got {}", x);
-    const Window window = window_of(in.attrs());
+    const Window window(in.attrs());
     check_window(in, window);
     const auto& [h, w] = window;
     in.check<ArgumentError>(std::max(h.before, h.after) < h.extent() && std::max(w.before, w.after) < w.extent() && std::min({h.before, h.after, w.before, w.after}) >= 0,
@@ -28,7 +22,7 @@ Types max_pool_shape(const OpInputs& in) {
 }
 
 template <class T> void max_pool_loops(const OpRun& run) {
-    const Window window = window_of(run.attrs());
+    const Window window(run.attrs());
     const Shape &in = run.shape(0), &out = run.out_shape();
     const std::int64_t H = in[2], W = in[3], P = out[2], Q = out[3];
     const T* x = run.in<T>(0);

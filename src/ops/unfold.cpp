@@ -6,15 +6,9 @@ namespace fovea {
 
 namespace {
 
-Window window_of(const Attrs& attrs) {
-    const auto kernel = attrs.integers("kernel");
-    require<ArgumentError>(kernel.size() == 2, "a window has 2 sizes, got {}", kernel.size());
-    return Window(attrs, {kernel[0], kernel[1]});
-}
-
 Shape unfolded(const OpInputs& in, const Shape& x) {
     in.check(x.rank() == 4, "input must be [N, C, H, W], got {}", x);
-    const Window window = window_of(in.attrs());
+    const Window window(in.attrs());
     check_window(in, window);
     const std::int64_t P = windows_along(in, window.h, x[2], "height"), Q = windows_along(in, window.w, x[3], "width");
     return {x[0], x[1] == dynamic ? dynamic : x[1] * window.h.kernel * window.w.kernel, P == dynamic || Q == dynamic ? dynamic : P * Q};
@@ -22,7 +16,7 @@ Shape unfolded(const OpInputs& in, const Shape& x) {
 
 /// f(place in the columns, place in x) for every element of every window that lies inside.
 template <class F> void for_each_tap(const Shape& x, const Attrs& attrs, F&& f) {
-    const auto [h, w] = window_of(attrs);
+    const auto [h, w] = Window(attrs);
     const std::int64_t P = (h.padded(x[2]) - h.extent()) / h.stride + 1, Q = (w.padded(x[3]) - w.extent()) / w.stride + 1;
     std::int64_t row = 0;
     for (std::int64_t plane = 0; plane < x[0] * x[1]; ++plane)

@@ -38,6 +38,9 @@ struct Axis {
 
 struct Window {
     Axis h, w;
+    /// The kernel is an attribute (pooling, unfold).
+    explicit Window(const Attrs& attrs) : Window(attrs, kernel_of(attrs)) {}
+    /// The kernel is a weight's last two sizes.
     Window(const Attrs& attrs, Size2 kernel) {
         const auto stride = attrs.integers("stride"), pad = attrs.integers("pad");
         const auto dilation = attrs.has("dilation") ? attrs.integers("dilation") : std::vector<std::int64_t>{1, 1};
@@ -45,6 +48,13 @@ struct Window {
                                pad.size(), dilation.size());
         h = {kernel.h, stride[0], pad[0], pad[1], dilation[0]};
         w = {kernel.w, stride[1], pad[2], pad[3], dilation[1]};
+    }
+
+private:
+    static Size2 kernel_of(const Attrs& attrs) {
+        const auto kernel = attrs.integers("kernel");
+        require<ArgumentError>(kernel.size() == 2, "a window has 2 sizes, got {}", kernel.size());
+        return {kernel[0], kernel[1]};
     }
 };
 

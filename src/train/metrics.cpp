@@ -48,24 +48,27 @@ void ConfusionMatrix::add(std::int64_t label, std::int64_t predicted) {
 
 std::int64_t ConfusionMatrix::total() const { return std::accumulate(counts_.begin(), counts_.end(), std::int64_t{0}); }
 
-std::vector<double> ConfusionMatrix::recall() const {
-    std::vector<double> result;
-    for (std::int64_t label = 0; label < classes_; ++label) {
+namespace {
+
+/// count(i, i) over the sum of count(i, j) along j; 0 where there is none.
+template <class Count> std::vector<double> diagonal_share(std::int64_t classes, Count count) {
+    std::vector<double> shares;
+    for (std::int64_t i = 0; i < classes; ++i) {
         std::int64_t all = 0;
-        for (std::int64_t predicted = 0; predicted < classes_; ++predicted) all += at(label, predicted);
-        result.push_back(all > 0 ? static_cast<double>(at(label, label)) / static_cast<double>(all) : 0);
+        for (std::int64_t j = 0; j < classes; ++j) all += count(i, j);
+        shares.push_back(all > 0 ? static_cast<double>(count(i, i)) / static_cast<double>(all) : 0);
     }
-    return result;
+    return shares;
+}
+
+}  // namespace
+
+std::vector<double> ConfusionMatrix::recall() const {
+    return diagonal_share(classes_, [this](auto label, auto predicted) { return at(label, predicted); });
 }
 
 std::vector<double> ConfusionMatrix::precision() const {
-    std::vector<double> result;
-    for (std::int64_t predicted = 0; predicted < classes_; ++predicted) {
-        std::int64_t all = 0;
-        for (std::int64_t label = 0; label < classes_; ++label) all += at(label, predicted);
-        result.push_back(all > 0 ? static_cast<double>(at(predicted, predicted)) / static_cast<double>(all) : 0);
-    }
-    return result;
+    return diagonal_share(classes_, [this](auto predicted, auto label) { return at(label, predicted); });
 }
 
 }  // namespace fovea
