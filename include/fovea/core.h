@@ -87,7 +87,7 @@ template <> constexpr DType dtype_of<std::uint8_t>() { return DType::u8; }
 
 // ---- tensors --------------------------------------------------------------------------------
 
-/// Contiguous row-major values on the host, 64-byte aligned. A copy shares storage; clone() copies bytes.
+/// Contiguous row-major values on the host, 64-byte aligned (but see over()). A copy shares storage; clone() copies bytes.
 class Tensor {
 public:
     Tensor() = default;
@@ -99,6 +99,9 @@ public:
         return of(std::span<const T>(values.begin(), values.size()), shape);
     }
     static Tensor scalar(double value, DType dtype = DType::f32);
+    /// Looks at values that another owner keeps, e.g. a mapped file: not copied, aligned to their element only. The owner lives as long
+    /// as any tensor that looks at it.
+    static Tensor over(std::shared_ptr<std::byte[]> values, const Shape& shape, DType dtype);
 
     [[nodiscard]] const Shape& shape() const { return shape_; }
     [[nodiscard]] DType dtype() const { return dtype_; }

@@ -1,4 +1,4 @@
-// Weights on disk: safetensors (read and write), PyTorch's .pth/.pt/.th (read), and matching them to a network.
+// Weights on disk: safetensors and PyTorch's .pth/.pt/.th (read and write), and matching them to a network.
 #pragma once
 
 #include <cstddef>
@@ -25,6 +25,7 @@ void write_file_atomically(const std::string& path, std::string_view bytes);
 
 /// f32, f64, i32, i64, u8 as they are; f16 and bf16 become f32, bool becomes u8. In the order of the file's header.
 /// Throws FormatError for any other content; reads nothing outside the file whatever its bytes.
+/// load_ maps the file: tensors lie in it and are fetched page by page when first used, unless their type has to be widened.
 [[nodiscard]] Parameters load_safetensors(const std::string& path, Metadata* metadata = nullptr);
 /// The same from bytes; `name` stands in messages.
 [[nodiscard]] Parameters parse_safetensors(std::span<const std::byte> bytes, std::string_view name, Metadata* metadata = nullptr);
@@ -35,6 +36,10 @@ void save_safetensors(const std::string& path, const Parameters& parameters, con
 inline void save(const Parameters& parameters, const std::string& path, const Metadata& metadata = {}) { save_safetensors(path, parameters, metadata); }
 
 // ---- PyTorch --------------------------------------------------------------------------------
+
+/// What torch.load opens: a state_dict (an OrderedDict of tensors) in torch.save's zip. Equal parameters give equal bytes.
+[[nodiscard]] std::string to_pytorch(const Parameters& parameters);
+void save_pytorch(const std::string& path, const Parameters& parameters);
 
 /// A file of torch.save, zip or the older stream. Only tensors and plain containers are read: nothing in the file is ever run,
 /// any other Python object is refused by name. Names are the paths of the dictionaries ("state_dict" and the like left out when

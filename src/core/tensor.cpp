@@ -58,6 +58,14 @@ Tensor Tensor::scalar(double value, DType dtype) {
     return tensor;
 }
 
+Tensor Tensor::over(std::shared_ptr<std::byte[]> values, const Shape& shape, DType dtype) {
+    require<ShapeError>(!shape.is_dynamic() && values != nullptr, "a tensor needs values and a known shape, got {}", shape);
+    require<ArgumentError>(reinterpret_cast<std::uintptr_t>(values.get()) % size_of(dtype) == 0, "tensor {}: values at an address that is no multiple of {} bytes", shape, size_of(dtype));
+    Tensor tensor;
+    tensor.shape_ = shape, tensor.dtype_ = dtype, tensor.storage_ = std::move(values);
+    return tensor;
+}
+
 template <class T> std::span<T> Tensor::data() {
     require<ArgumentError>(dtype_ == dtype_of<T>(), "tensor {} holds {}, not {}", shape_, dtype_, dtype_of<T>());
     return {reinterpret_cast<T*>(raw()), static_cast<std::size_t>(elements())};

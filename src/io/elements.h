@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstdint>
 #include <cstring>
+#include <vector>
 
 #include "fovea/core.h"
 
@@ -66,6 +67,29 @@ inline void widen(Stored stored, const std::byte* from, Tensor& tensor, std::int
         case Stored::u8:
         case Stored::boolean: return put(read(std::uint8_t{}));
     }
+}
+
+/// All elements of `tensor`, one after the other.
+inline void widen_all(Stored stored, const std::byte* from, Tensor& tensor) {
+    const std::int64_t count = tensor.elements();
+    const auto convert = [&]<class T, class F>(T value, F&& f) {
+        auto to = tensor.data<decltype(f(value))>();
+        for (std::size_t i = 0; i < to.size(); ++i) {
+            std::memcpy(&value, from + i * sizeof value, sizeof value);
+            to[i] = f(value);
+        }
+    };
+    constexpr std::int64_t table_pays = 1 << 17;
+    if (stored == Stored::f16 && count >= table_pays) {
+        static const std::vector<float> table = [] {
+            std::vector<float> all(1 << 16);
+            for (std::size_t i = 0; i < all.size(); ++i) all[i] = from_half(static_cast<std::uint16_t>(i));
+            return all;
+        }();
+        return convert(std::uint16_t{}, [](std::uint16_t half) { return table[half]; });
+    }
+    if (stored == Stored::bf16) return convert(std::uint16_t{}, [](std::uint16_t brain) { return std::bit_cast<float>(static_cast<std::uint32_t>(brain) << 16); });
+    for (std::int64_t i = 0; i < count; ++i) widen(stored, from + static_cast<std::size_t>(i) * size_of(stored), tensor, i);
 }
 
 }  // namespace fovea

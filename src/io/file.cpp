@@ -55,16 +55,29 @@ MappedFile::MappedFile(const std::string& path) {
     require<Error>(S_ISREG(info.st_mode), "read '{}': not a regular file", path);
     size_ = static_cast<std::size_t>(info.st_size);
     if (size_ == 0) return;
-    void* mapped = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.get(), 0);
+    // Private pages: what a tensor over the file writes stays in this process.
+    void* mapped = ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, file.get(), 0);
     if (mapped == MAP_FAILED) {
         size_ = 0;
         fail<Error>("read '{}': {}", path, reason(errno));
     }
-    data_ = static_cast<const std::byte*>(mapped);
+    data_ = std::shared_ptr<std::byte[]>(static_cast<std::byte*>(mapped), [size = size_](std::byte* data) { ::munmap(data, size); });
 }
 
-MappedFile::~MappedFile() {
-    if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+Tensor Source::tensor(std::span<const std::byte> from, Stored stored, const Shape& shape) const {
+    const DType dtype = held_as(stored);
+    const bool is_as_stored = size_of(stored) == size_of(dtype);
+    if (owner && is_as_stored && !from.empty() && reinterpret_cast<std::uintptr_t>(from.data()) % size_of(dtype) == 0) {
+        require<Error>(from.data() >= bytes.data() && from.data() + from.size() <= bytes.data() + bytes.size(), "load '{}': values outside the file", name);
+        return Tensor::over(std::shared_ptr<std::byte[]>(owner, owner.get() + (from.data() - bytes.data())), shape, dtype);
+    }
+    Tensor tensor(shape, dtype);
+    if (is_as_stored) {
+        if (!from.empty()) std::memcpy(tensor.raw(), from.data(), from.size());
+    } else {
+        widen_all(stored, from.data(), tensor);
+    }
+    return tensor;
 }
 
 void write_file_atomically(const std::string& path, std::string_view bytes) {

@@ -1,24 +1,40 @@
-// A file's bytes, read-only, mapped into memory.
+// A file's bytes, mapped into memory, and tensors that lie in them.
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <span>
 #include <string>
+#include <string_view>
+
+#include "io/elements.h"
 
 namespace fovea {
 
-/// Mapped for the lifetime of the object. Throws Error naming the path and the system's reason.
+/// The mapping lives as long as this object or any tensor over it. Throws Error naming the path and the system's reason.
 class MappedFile {
 public:
     explicit MappedFile(const std::string& path);
-    ~MappedFile();
-    MappedFile(const MappedFile&) = delete;
-    MappedFile& operator=(const MappedFile&) = delete;
-    [[nodiscard]] std::span<const std::byte> bytes() const { return {data_, size_}; }
+    [[nodiscard]] std::span<const std::byte> bytes() const { return {data_.get(), size_}; }
+    [[nodiscard]] const std::shared_ptr<std::byte[]>& data() const { return data_; }
 
 private:
-    const std::byte* data_ = nullptr;
+    std::shared_ptr<std::byte[]> data_;
     std::size_t size_ = 0;
+};
+
+/// What a reader reads: bytes, the name that stands in messages and, when the bytes are those of a mapped file, their owner.
+struct Source {
+    std::span<const std::byte> bytes;
+    std::string_view name;
+    std::shared_ptr<std::byte[]> owner{};
+
+    Source(std::span<const std::byte> content, std::string_view file) : bytes(content), name(file) {}
+    Source(const MappedFile& mapped, std::string_view file) : bytes(mapped.bytes()), name(file), owner(mapped.data()) {}
+
+    /// The values at `from`, row-major and little-endian: in place where the file is mapped and their type and address allow, else a copy.
+    /// `from` has shape.elements() elements.
+    [[nodiscard]] Tensor tensor(std::span<const std::byte> from, Stored stored, const Shape& shape) const;
 };
 
 }  // namespace fovea

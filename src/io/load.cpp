@@ -2,8 +2,7 @@
 #include <algorithm>
 
 #include "core/text.h"
-#include "fovea/io.h"
-#include "io/file.h"
+#include "io/readers.h"
 
 namespace fovea {
 
@@ -13,9 +12,9 @@ Parameters load_weights(const std::string& path, Metadata* metadata) {
     require<FormatError>(bytes.size() >= 8, "load '{}': {} bytes are too few for any weights file", path, bytes.size());
     const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(bytes[i]); };
     const bool is_zip = byte(0) == 'P' && byte(1) == 'K', is_pickle = byte(0) == 0x80 && byte(1) >= 2 && byte(1) <= 5;
-    if (is_zip || is_pickle) return parse_pytorch(bytes, path, metadata);
+    if (is_zip || is_pickle) return read_pytorch({file, path}, metadata);
     // A safetensors header is JSON text right behind its length.
-    if (bytes.size() > 8 && byte(8) == '{') return parse_safetensors(bytes, path, metadata);
+    if (bytes.size() > 8 && byte(8) == '{') return read_safetensors({file, path}, metadata);
     fail<FormatError>("load '{}': neither safetensors nor a file of torch.save (begins {:02x} {:02x} {:02x} {:02x})", path, byte(0), byte(1), byte(2), byte(3));
 }
 

@@ -20,10 +20,13 @@ constexpr std::pair<std::string_view, Stored> storages[] = {
     {"FloatStorage", Stored::f32}, {"DoubleStorage", Stored::f64}, {"HalfStorage", Stored::f16}, {"BFloat16Storage", Stored::bf16}, {"LongStorage", Stored::i64},
     {"IntStorage", Stored::i32},   {"ShortStorage", Stored::i16},  {"CharStorage", Stored::i8},  {"ByteStorage", Stored::u8},       {"BoolStorage", Stored::boolean}};
 constexpr std::string_view functions[] = {"collections OrderedDict",        "torch._utils _rebuild_tensor",     "torch._utils _rebuild_tensor_v2",
-                                          "torch._utils _rebuild_parameter", "torch Size",                       "torch device"};
+                                          "torch._utils _rebuild_parameter", "torch Size",                       "torch device",
+                                          "collections defaultdict",         "collections Counter",              "builtins dict",
+                                          "builtins list",                   "builtins tuple",                   "builtins set",
+                                          "builtins frozenset",              "builtins int",                     "builtins float"};
 
 /// Containers and numbers a file of any sensible size does not exceed; keeps a hostile stream from eating all memory.
-constexpr std::size_t most_objects = 20'000'000;
+constexpr std::size_t most_objects = 2'000'000;
 
 }  // namespace
 
@@ -130,6 +133,7 @@ private:
     // ---- objects ----
     void push_global(std::string_view module, std::string_view name) {
         PickleObject* object = make(Kind::global);
+        if (module == "__builtin__") module = "builtins";  // Python 2's name, which protocol 2 keeps
         object->text = fmt::format("{} {}", module, name);
         const auto storage = std::ranges::find(storages, name, &std::pair<std::string_view, Stored>::first);
         if (module == "torch" && storage != std::end(storages)) {
@@ -172,6 +176,16 @@ private:
                 }
             }
             return push(object);
+        }
+        if (name == "collections defaultdict") return push(make(Kind::dictionary));  // its argument is the type of absent values
+        if (name == "collections Counter") {
+            check(args.size() <= 1 && (args.empty() || args[0]->kind == Kind::dictionary), "a Counter of something else than a dictionary");
+            return push(args.empty() ? make(Kind::dictionary) : args[0]);
+        }
+        if (name.starts_with("builtins ")) {
+            check(args.size() <= 1 && (args.empty() || args[0]->kind == Kind::list || args[0]->kind == Kind::tuple || args[0]->kind == Kind::dictionary),
+                  "'{}' of something else than a container", name.substr(9));
+            return push(args.empty() ? make(name == "builtins dict" ? Kind::dictionary : Kind::list) : args[0]);
         }
         if (name == "torch Size") {
             check(args.size() == 1 && args[0]->items.size() <= Shape::max_rank, "torch.Size takes one tuple of at most {} sizes", Shape::max_rank);

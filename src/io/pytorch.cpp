@@ -1,17 +1,17 @@
 // torch.save's two containers: a zip with data.pkl and one member per storage (1.6 and later), and the older stream of pickles
 // followed by the storages.
+#include <algorithm>
 #include <cstring>
+#include <deque>
 #include <functional>
-#include <memory>
-#include <optional>
-
-#include <archive.h>
-#include <archive_entry.h>
+#include <map>
+#include <numeric>
+#include <set>
 
 #include "core/text.h"
-#include "fovea/io.h"
-#include "io/file.h"
 #include "io/pickle.h"
+#include "io/readers.h"
+#include "io/zip.h"
 
 namespace fovea {
 
@@ -23,27 +23,6 @@ using Storages = std::map<std::string, Bytes, std::less<>>;
 
 // ---- objects -> named tensors ----
 
-Tensor to_tensor(const PickleObject& object, const Storages& storages, std::string_view file, std::string_view name) {
-    const auto it = storages.find(object.storage->text);
-    require<FormatError>(it != storages.end(), "load '{}': the values of '{}' (storage {}) are missing", file, name, object.storage->text);
-    require<FormatError>(it->second.size() / size_of(object.stored) >= static_cast<std::size_t>(object.storage->count),
-                         "load '{}': storage {} of '{}' has {} bytes, {} elements of {} bytes are needed", file, object.storage->text, name, it->second.size(), object.storage->count,
-                         size_of(object.stored));
-    Tensor tensor(Shape(std::span<const std::int64_t>(object.sizes)), held_as(object.stored));
-    std::vector<std::int64_t> index(object.sizes.size(), 0);
-    std::int64_t from = object.integer;
-    for (std::int64_t i = 0; i < tensor.elements(); ++i) {
-        widen(object.stored, it->second.data() + static_cast<std::size_t>(from) * size_of(object.stored), tensor, i);
-        for (std::size_t d = index.size(); d-- > 0;) {
-            from += object.strides[d];
-            if (++index[d] < object.sizes[d]) break;
-            from -= object.strides[d] * object.sizes[d];
-            index[d] = 0;
-        }
-    }
-    return tensor;
-}
-
 std::string text_of(const PickleObject& object) {
     switch (object.kind) {
         case Kind::boolean: return object.integer != 0 ? "true" : "false";
@@ -53,85 +32,135 @@ std::string text_of(const PickleObject& object) {
     }
 }
 
-/// Walks the containers; shared objects are legal, so both depth and the number of visits are bounded.
-class Collector {
-public:
-    /// Tensors that share a storage are copied apart, so their sum is bounded too.
-    Collector(const Storages& storages, std::string_view file, std::size_t file_bytes) : storages_(storages), file_(file), budget_(16 * file_bytes) {}
-
-    void visit(const PickleObject& object, const std::string& path, int depth = 0) {
-        require<FormatError>(depth < 32 && ++visits_ < 5'000'000, "load '{}': containers nested too deeply at '{}'", file_, path);
-        switch (object.kind) {
-            case Kind::tensor:
-                require<FormatError>(!parameters.has(path), "load '{}': '{}' stands twice", file_, path);
-                parameters.set(path, to_tensor(object, storages_, file_, path));
-                used_ += parameters.at(path).bytes();
-                require<FormatError>(used_ <= budget_, "load '{}': more than {} bytes of tensors in a file of {}", file_, budget_, budget_ / 16);
-                return;
-            case Kind::dictionary:
-                for (const auto& [key, value] : object.pairs) {
-                    const bool is_name = key->kind == Kind::text || key->kind == Kind::integer;
-                    require<FormatError>(is_name, "load '{}': a dictionary key below '{}' is neither text nor number", file_, path);
-                    visit(*value, join(path, text_of(*key)), depth + 1);
-                }
-                return;
-            case Kind::list:
-            case Kind::tuple:
-                for (std::size_t i = 0; i < object.items.size(); ++i) visit(*object.items[i], join(path, std::to_string(i)), depth + 1);
-                return;
-            case Kind::boolean:
-            case Kind::integer:
-            case Kind::real:
-            case Kind::text: metadata[path] = text_of(object); return;
-            default: return;
-        }
-    }
-
-    Parameters parameters;
-    Metadata metadata;
-
-private:
-    static std::string join(const std::string& path, const std::string& name) { return path.empty() ? name : path + "." + name; }
-    const Storages& storages_;
-    std::string_view file_;
-    std::size_t budget_, used_ = 0;
-    std::int64_t visits_ = 0;
-};
-
-bool holds_tensors(const PickleObject& object) {
+bool is_dictionary_of_tensors(const PickleObject& object) {
     return object.kind == Kind::dictionary && !object.pairs.empty() &&
            std::ranges::all_of(object.pairs, [](const auto& pair) { return pair.first->kind == Kind::text && pair.second->kind == Kind::tensor; });
 }
 
-Parameters collect(const PickleObject& root, const Storages& storages, std::string_view file, std::size_t file_bytes, Metadata* metadata) {
-    const PickleObject* weights = &root;
-    // A training checkpoint: the state_dict is one entry, beside the epoch, the optimiser's state and so on.
-    if (root.kind == Kind::dictionary && !holds_tensors(root))
+/// The network's own tensors in a training checkpoint, which also keeps the epoch, the optimiser's state and so on.
+const PickleObject& weights_in(const PickleObject& root) {
+    constexpr std::string_view usual[] = {"state_dict", "model_state_dict", "model_state", "state", "model", "net", "network", "weights", "params", "generator"};
+    if (root.kind != Kind::dictionary || is_dictionary_of_tensors(root)) return root;
+    for (const std::string_view name : usual)
         for (const auto& [key, value] : root.pairs)
-            if (key->kind == Kind::text && (key->text == "state_dict" || key->text == "model_state_dict" || key->text == "model") && holds_tensors(*value)) weights = value;
-    Collector collector(storages, file, file_bytes);
-    if (weights != &root)
+            if (key->kind == Kind::text && key->text == name && is_dictionary_of_tensors(*value)) return *value;
+    // One more level: {"model": {"state_dict": ...}}.
+    for (const std::string_view name : usual)
         for (const auto& [key, value] : root.pairs)
-            if (value != weights && key->kind == Kind::text && value->kind != Kind::dictionary && value->kind != Kind::list && value->kind != Kind::tensor)
-                collector.visit(*value, key->text);
-    collector.visit(*weights, "");
-    require<FormatError>(collector.parameters.size() > 0, "load '{}': the file holds no tensors", file);
-    if (metadata != nullptr) metadata->insert(collector.metadata.begin(), collector.metadata.end());
-    return std::move(collector.parameters);
+            if (key->kind == Kind::text && key->text == name && value->kind == Kind::dictionary)
+                for (const auto& [inner, tensors] : value->pairs)
+                    if (inner->kind == Kind::text && std::ranges::find(usual, inner->text) != std::end(usual) && is_dictionary_of_tensors(*tensors)) return *tensors;
+    return root;
 }
+
+/// Walks the containers; shared objects are legal, so both depth and the number of visits are bounded.
+class Collector {
+public:
+    Collector(const Source& source, const Storages& storages)
+        : source_(source), storages_(storages), file_(source.name), budget_(16 * std::accumulate(storages.begin(), storages.end(), source.bytes.size(), [](std::size_t sum, const auto& storage) {
+              return sum + storage.second.size();
+          })) {}
+
+    Parameters collect(const PickleObject& root, Metadata* metadata) {
+        const PickleObject& weights = weights_in(root);
+        if (&weights != &root)
+            for (const auto& [key, value] : root.pairs)
+                if (key->kind == Kind::text && is_plain(*value)) visit(*value, key->text);
+        visit(weights, weights.kind == Kind::tensor ? "tensor" : "");
+        require<FormatError>(parameters_.size() > 0, "load '{}': the file holds no tensors", file_);
+        if (metadata != nullptr) metadata->insert(metadata_.begin(), metadata_.end());
+        return std::move(parameters_);
+    }
+
+private:
+    static bool is_plain(const PickleObject& object) {
+        return object.kind == Kind::boolean || object.kind == Kind::integer || object.kind == Kind::real || object.kind == Kind::text;
+    }
+    static std::string join(const std::string& path, const std::string& name) { return path.empty() ? name : path + "." + name; }
+
+    void visit(const PickleObject& object, const std::string& path, int depth = 0) {
+        require<FormatError>(depth < 32 && ++visits_ < 5'000'000, "load '{}': containers nested too deeply at '{}'", file_, path);
+        if (is_plain(object)) {
+            metadata_[path] = text_of(object);
+        } else if (object.kind == Kind::tensor) {
+            require<FormatError>(!parameters_.has(path), "load '{}': '{}' stands twice", file_, path);
+            parameters_.set(path, tensor_of(object, path));
+        } else if (object.kind == Kind::dictionary) {
+            for (const auto& [key, value] : object.pairs) {
+                const bool is_name = key->kind == Kind::text || key->kind == Kind::integer;
+                require<FormatError>(is_name, "load '{}': a dictionary key below '{}' is neither text nor number", file_, path);
+                visit(*value, join(path, text_of(*key)), depth + 1);
+            }
+        } else {
+            for (std::size_t i = 0; i < object.items.size(); ++i) visit(*object.items[i], join(path, std::to_string(i)), depth + 1);
+        }
+    }
+
+    Tensor tensor_of(const PickleObject& object, std::string_view name) {
+        const auto it = storages_.find(object.storage->text);
+        require<FormatError>(it != storages_.end(), "load '{}': the values of '{}' (storage {}) are missing", file_, name, object.storage->text);
+        const std::size_t width = size_of(object.stored);
+        require<FormatError>(it->second.size() / width >= static_cast<std::size_t>(object.storage->count), "load '{}': storage {} of '{}' has {} bytes, {} elements of {} bytes are needed", file_,
+                             object.storage->text, name, it->second.size(), object.storage->count, width);
+        const Shape shape{std::span<const std::int64_t>(object.sizes)};
+        // Tensors may share a storage, so their sum is bounded too.
+        used_ += static_cast<std::size_t>(shape.elements()) * size_of(held_as(object.stored));
+        require<FormatError>(used_ <= budget_, "load '{}': more than {} bytes of tensors in a file of {}", file_, budget_, source_.bytes.size());
+        if (is_row_major(object) && shape.elements() > 0) {
+            const Bytes from = it->second.subspan(static_cast<std::size_t>(object.integer) * width, static_cast<std::size_t>(shape.elements()) * width);
+            const bool lies_in_file = from.data() >= source_.bytes.data() && from.data() < source_.bytes.data() + source_.bytes.size();
+            // Two tensors over one storage are copied apart: what is written to one must not change the other.
+            const bool is_first = lies_in_file && in_place_.insert(it->first).second;
+            return is_first ? source_.tensor(from, object.stored, shape) : Source(from, file_).tensor(from, object.stored, shape);
+        }
+        Tensor tensor(shape, held_as(object.stored));
+        std::vector<std::int64_t> index(object.sizes.size(), 0);
+        std::int64_t from = object.integer;
+        for (std::int64_t i = 0; i < tensor.elements(); ++i) {
+            widen(object.stored, it->second.data() + static_cast<std::size_t>(from) * width, tensor, i);
+            for (std::size_t d = index.size(); d-- > 0;) {
+                from += object.strides[d];
+                if (++index[d] < object.sizes[d]) break;
+                from -= object.strides[d] * object.sizes[d];
+                index[d] = 0;
+            }
+        }
+        return tensor;
+    }
+
+    static bool is_row_major(const PickleObject& object) {
+        std::int64_t step = 1;
+        for (std::size_t d = object.sizes.size(); d-- > 0;) {
+            if (object.sizes[d] != 1 && object.strides[d] != step) return false;
+            step *= object.sizes[d];
+        }
+        return true;
+    }
+
+    const Source& source_;
+    const Storages& storages_;
+    std::string_view file_;
+    std::size_t budget_, used_ = 0;
+    std::int64_t visits_ = 0;
+    std::set<std::string, std::less<>> in_place_;
+    Parameters parameters_;
+    Metadata metadata_;
+};
 
 // ---- the older stream ----
 
 constexpr std::string_view legacy_magic("\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19", 10);
 
-Parameters parse_stream(Bytes bytes, std::string_view file, Metadata* metadata) {
-    const std::size_t file_bytes = bytes.size();
+Parameters parse_stream(const Source& source, Metadata* metadata) {
+    Bytes bytes = source.bytes;
+    const std::string_view file = source.name;
     Pickle pickle;
     const PickleObject* magic = pickle.read(bytes, file);
     require<FormatError>(magic->kind == Kind::bytes && magic->text == legacy_magic, "load '{}': a pickle, but not of torch.save", file);
     const PickleObject* protocol = pickle.read(bytes, file);
     require<FormatError>(protocol->kind == Kind::integer && protocol->integer == 1001, "load '{}': stream protocol is not 1001", file);
     const PickleObject* system = pickle.read(bytes, file);
+    require<FormatError>(system->kind == Kind::dictionary, "load '{}': the description of the machine it was written on is missing", file);
     for (const auto& [key, value] : system->pairs)
         require<FormatError>(key->text != "little_endian" || value->integer == 1, "load '{}': written on a big-endian machine", file);
     const PickleObject* root = pickle.read(bytes, file);
@@ -164,85 +193,49 @@ Parameters parse_stream(Bytes bytes, std::string_view file, Metadata* metadata) 
         storages[key->text] = bytes.first(count * size->second);
         bytes = bytes.subspan(count * size->second);
     }
-    return collect(*root, storages, file, file_bytes, metadata);
+    return Collector(source, storages).collect(*root, metadata);
 }
 
 // ---- the zip ----
 
-/// Calls f(name, archive) for every regular member; f may read its data.
-void for_each_member(Bytes bytes, std::string_view file, const std::function<void(std::string_view, ::archive*)>& f) {
-    const std::unique_ptr<::archive, int (*)(::archive*)> zip(archive_read_new(), archive_read_free);
-    archive_read_support_format_zip(zip.get());
-    const auto check = [&](int status) {
-        if (status < ARCHIVE_WARN) {
-            const char* text = archive_error_string(zip.get());
-            fail<FormatError>("load '{}': zip: {}", file, text != nullptr ? text : "damaged");
-        }
-    };
-    check(archive_read_open_memory(zip.get(), bytes.data(), bytes.size()));
-    archive_entry* entry = nullptr;
-    for (int status = 0; (status = archive_read_next_header(zip.get(), &entry)) != ARCHIVE_EOF;) {
-        check(status);
-        if (const char* name = archive_entry_pathname(entry); name != nullptr) f(name, zip.get());
-    }
-}
-
-/// All of the current member, at most `limit` bytes: a packed member may claim anything.
-std::vector<std::byte> read_member(::archive* zip, std::size_t limit, std::string_view file, std::string_view name) {
-    std::vector<std::byte> content;
-    std::byte block[1 << 16];
-    for (;;) {
-        const la_ssize_t got = archive_read_data(zip, block, sizeof block);
-        require<FormatError>(got >= 0, "load '{}': member '{}' is damaged", file, name);
-        if (got == 0) return content;
-        require<FormatError>(content.size() + static_cast<std::size_t>(got) <= limit, "load '{}': member '{}' has more than the {} bytes it may have", file, name, limit);
-        content.insert(content.end(), block, block + got);
-    }
-}
-
-Parameters parse_zip(Bytes bytes, std::string_view file, Metadata* metadata) {
-    // The pickle of a large network takes a few hundred kilobytes.
-    constexpr std::size_t pickle_limit = std::size_t{256} << 20;
-    std::vector<std::byte> program;
-    std::string folder;
-    bool found = false;
-    for_each_member(bytes, file, [&](std::string_view name, ::archive* zip) {
-        if (name == "data.pkl" || name.ends_with("/data.pkl")) {
-            require<FormatError>(!found, "load '{}': two members data.pkl", file);
-            program = read_member(zip, pickle_limit, file, name);
-            folder = name.substr(0, name.size() - std::string_view("data.pkl").size());
-            found = true;
-        } else if (name.ends_with("/byteorder")) {
-            const auto order = read_member(zip, 16, file, name);
+Parameters parse_zip(const Source& source, Metadata* metadata) {
+    const std::string_view file = source.name;
+    const ZipReader zip(source);
+    const ZipReader::Member* program = nullptr;
+    std::vector<std::byte> unpacked;
+    for (const ZipReader::Member& member : zip.members()) {
+        if (member.name == "data.pkl" || member.name.ends_with("/data.pkl")) {
+            require<FormatError>(program == nullptr, "load '{}': two members data.pkl", file);
+            program = &member;
+        } else if (member.name.ends_with("/byteorder")) {
+            const Bytes order = zip.read(member, unpacked);
             require<FormatError>(std::string_view(reinterpret_cast<const char*>(order.data()), order.size()) != "big", "load '{}': written on a big-endian machine", file);
-        } else if (name.ends_with("/constants.pkl")) {
+        } else if (member.name.ends_with("/constants.pkl")) {
             fail<FormatError>("load '{}': a TorchScript program; save its state_dict() instead", file);
         }
-    });
-    require<FormatError>(found, "load '{}': a zip without data.pkl is not of torch.save", file);
+    }
+    require<FormatError>(program != nullptr, "load '{}': a zip without data.pkl is not of torch.save", file);
     Pickle pickle;
-    Bytes rest(program);
+    Bytes rest = zip.read(*program, unpacked);
     const PickleObject* root = pickle.read(rest, file);
-    std::map<std::string, std::vector<std::byte>, std::less<>> contents;
+    const std::string prefix = program->name.substr(0, program->name.size() - std::string_view("data.pkl").size()) + "data/";
     Storages storages;
-    for_each_member(bytes, file, [&](std::string_view name, ::archive* zip) {
-        const std::string prefix = folder + "data/";
-        // Stored members are as large as the file at most; packed ones (never made by torch.save) at most 32 times that.
-        if (name.starts_with(prefix)) contents[std::string(name.substr(prefix.size()))] = read_member(zip, bytes.size() * 32, file, name);
-    });
-    for (const auto& [key, content] : contents) storages[key] = Bytes(content);
-    return collect(*root, storages, file, 32 * bytes.size(), metadata);
+    std::deque<std::vector<std::byte>> contents;
+    for (const ZipReader::Member& member : zip.members())
+        if (member.name.starts_with(prefix)) storages[member.name.substr(prefix.size())] = zip.read(member, member.is_packed ? contents.emplace_back() : unpacked);
+    return Collector(source, storages).collect(*root, metadata);
 }
 
 }  // namespace
 
-Parameters parse_pytorch(Bytes bytes, std::string_view name, Metadata* metadata) {
-    const auto starts_with = [&](std::string_view text) { return bytes.size() >= text.size() && std::memcmp(bytes.data(), text.data(), text.size()) == 0; };
-    if (starts_with("PK\x03\x04")) return parse_zip(bytes, name, metadata);
-    require<FormatError>(starts_with("\x80"), "load '{}': neither a zip nor a pickle, so not a file of torch.save", name);
-    return parse_stream(bytes, name, metadata);
+Parameters read_pytorch(const Source& source, Metadata* metadata) {
+    const auto starts_with = [&](std::string_view text) { return source.bytes.size() >= text.size() && std::memcmp(source.bytes.data(), text.data(), text.size()) == 0; };
+    if (starts_with("PK\x03\x04")) return parse_zip(source, metadata);
+    require<FormatError>(starts_with("\x80"), "load '{}': neither a zip nor a pickle, so not a file of torch.save", source.name);
+    return parse_stream(source, metadata);
 }
 
-Parameters load_pytorch(const std::string& path, Metadata* metadata) { return parse_pytorch(MappedFile(path).bytes(), path, metadata); }
+Parameters parse_pytorch(Bytes bytes, std::string_view name, Metadata* metadata) { return read_pytorch({bytes, name}, metadata); }
+Parameters load_pytorch(const std::string& path, Metadata* metadata) { return read_pytorch({MappedFile(path), path}, metadata); }
 
 }  // namespace fovea

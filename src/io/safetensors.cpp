@@ -9,7 +9,7 @@
 #include "core/text.h"
 #include "fovea/io.h"
 #include "io/elements.h"
-#include "io/file.h"
+#include "io/readers.h"
 
 namespace fovea {
 
@@ -31,11 +31,15 @@ struct Entry {
 Json parse_header(std::string_view text, std::string_view file) {
     std::set<std::string> keys;
     std::string twice;
+    bool is_deep = false;
     const Json::parser_callback_t watch = [&](int depth, Json::parse_event_t event, Json& value) {
+        // Nothing in a header lies deeper than the numbers of a shape; what does is not kept.
+        if (depth >= 3 && (event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start)) return is_deep = true, false;
         if (depth == 1 && event == Json::parse_event_t::key && !keys.insert(value.get<std::string>()).second) twice = value.get<std::string>();
         return true;
     };
     Json header = Json::parse(text, watch, /*allow_exceptions=*/false);
+    require<FormatError>(!is_deep, "load '{}': the header nests deeper than any safetensors header", file);
     require<FormatError>(!header.is_discarded() && header.is_object(), "load '{}': the header is not a JSON object", file);
     require<FormatError>(twice.empty(), "load '{}': '{}' stands twice in the header", file, twice);
     return header;
@@ -83,11 +87,15 @@ void check_cover(std::vector<Entry> entries, std::size_t data_bytes, std::string
 
 }  // namespace
 
-Parameters parse_safetensors(std::span<const std::byte> bytes, std::string_view name, Metadata* metadata) {
+Parameters read_safetensors(const Source& source, Metadata* metadata) {
+    const auto bytes = source.bytes;
+    const std::string_view name = source.name;
     require<FormatError>(bytes.size() >= 8, "load '{}': {} bytes are no safetensors file, its header length alone takes 8", name, bytes.size());
     std::uint64_t header_bytes = 0;
     std::memcpy(&header_bytes, bytes.data(), 8);
     require<FormatError>(header_bytes <= bytes.size() - 8, "load '{}': header of {} bytes in a file of {}", name, header_bytes, bytes.size());
+    constexpr std::size_t largest_header = 100'000'000;  // the format's own limit
+    require<FormatError>(header_bytes <= largest_header, "load '{}': header of {} bytes, safetensors allows {}", name, header_bytes, largest_header);
     const std::string_view text(reinterpret_cast<const char*>(bytes.data() + 8), header_bytes);
     const auto data = bytes.subspan(8 + header_bytes);
     const Json header = parse_header(text, name);
@@ -106,19 +114,13 @@ Parameters parse_safetensors(std::span<const std::byte> bytes, std::string_view 
     check_cover(entries, data.size(), name);
     Parameters parameters;
     for (const Entry& entry : entries) {
-        Tensor tensor(entry.shape, held_as(entry.stored));
-        const std::byte* from = data.data() + entry.begin;
-        if (size_of(entry.stored) == size_of(tensor.dtype())) {
-            if (tensor.bytes() > 0) std::memcpy(tensor.raw(), from, tensor.bytes());
-        } else {
-            for (std::int64_t i = 0; i < tensor.elements(); ++i) widen(entry.stored, from + static_cast<std::size_t>(i) * size_of(entry.stored), tensor, i);
-        }
-        parameters.set(entry.name, std::move(tensor));
+        parameters.set(entry.name, source.tensor(data.subspan(entry.begin, entry.end - entry.begin), entry.stored, entry.shape));
     }
     return parameters;
 }
 
-Parameters load_safetensors(const std::string& path, Metadata* metadata) { return parse_safetensors(MappedFile(path).bytes(), path, metadata); }
+Parameters parse_safetensors(std::span<const std::byte> bytes, std::string_view name, Metadata* metadata) { return read_safetensors({bytes, name}, metadata); }
+Parameters load_safetensors(const std::string& path, Metadata* metadata) { return read_safetensors({MappedFile(path), path}, metadata); }
 
 std::string to_safetensors(const Parameters& parameters, const Metadata& metadata) {
     // Wide elements first, so that every tensor is aligned to its element; the header keeps the order of `parameters`.
@@ -144,7 +146,7 @@ std::string to_safetensors(const Parameters& parameters, const Metadata& metadat
         header[name] = {{"dtype", type}, {"shape", tensor.shape().dims()}, {"data_offsets", {begins[name], begins[name] + tensor.bytes()}}};
     }
     std::string text = header.dump(-1, ' ', false, Json::error_handler_t::replace);
-    text.resize((text.size() + 7) / 8 * 8, ' ');
+    text.resize((text.size() + 8 + 63) / 64 * 64 - 8, ' ');  // data begin on a cache line, so that a mapped file is used in place
     std::string bytes(8 + text.size() + data_bytes, '\0');
     const std::uint64_t header_bytes = text.size();
     std::memcpy(bytes.data(), &header_bytes, 8);
