@@ -54,7 +54,7 @@ struct Phase {
     int parts = 1;                  ///< of a split
     std::uint32_t reads = ~0u;      ///< bit i: input i is read (bit 31: and all after it)
     std::uint32_t row_reads = 0;    ///< bit i: ... only at the rows of the part (rows phases)
-    std::uint32_t writes = ~0u;     ///< bit o: output o is written
+    std::uint32_t writes = ~0u;     ///< bit o: output o is written (an output that no phase writes gets no memory)
     bool uses_scratch = false;
     std::function<void(const KernelArgs&, const Part&)> run;
 };
@@ -67,6 +67,8 @@ struct Kernel {
     std::size_t scratch_bytes = 0;
     std::vector<int> in_place;        ///< per output: the input whose buffer it may overwrite, or -1 (empty: none)
     std::string fallback;             ///< why the plain loops run, where a fast kernel was wanted
+    /// The kernel also does this node, the only reader of its own (PlanContext::only_reader); `out` are that node's outputs.
+    const Node* through = nullptr;
 };
 
 /// What a backend may look at while it plans a node.
@@ -78,6 +80,10 @@ struct PlanContext {
     std::function<Layout(const Value&)> layout;
     /// A parameter whose layout nobody has chosen: the kernel may take what it likes best.
     std::function<bool(const Value&)> is_undecided;
+    /// Whether anybody reads an output of the node.
+    std::function<bool(const Node&, int output)> is_read;
+    /// The one node that reads the node's outputs, once; null where there are several, or an output of the graph.
+    std::function<const Node*(const Node&)> only_reader;
     /// The whole program is too little work to wake other threads for: every kernel runs on the caller's.
     bool is_serial = false;
     [[nodiscard]] int parts() const { return static_cast<int>(row_bounds.size()) - 1; }

@@ -54,6 +54,8 @@ public:
         p_.context.is_serial = total_operations(p_.graph) < serial_operations;
         p_.context.layout = [this](const Value& value) { return buffer_of(value).layout; };
         p_.context.is_undecided = [this](const Value& value) { return undecided_.contains(id_of(value)); };
+        p_.context.is_read = [this](const Node& node, int output) { return last_reader_.contains({node.id, output}); };
+        p_.context.only_reader = [this](const Node& node) { return only_reader(node); };
     }
 
     void run() {
@@ -93,11 +95,24 @@ private:
     void count_uses() {
         for (const Node& node : p_.graph.nodes())
             for (std::size_t i = 0; i < node.inputs.size(); ++i)
-                if (!node.inputs[i].is_empty() && !(node.op->shape_only >> i & 1)) last_reader_[key(node.inputs[i])] = node.id;
+                if (!node.inputs[i].is_empty() && !(node.op->shape_only >> i & 1)) last_reader_[key(node.inputs[i])] = node.id, ++reads_[key(node.inputs[i])];
         for (const auto& [name, value] : p_.graph.outputs()) last_reader_[key(value)] = static_cast<int>(p_.graph.nodes().size());
+        for (const auto& [parameter, value] : p_.graph.updates()) last_reader_[key(value)] = static_cast<int>(p_.graph.nodes().size());
+    }
+
+    const Node* only_reader(const Node& node) const {
+        int reader = -1;
+        for (int o = 0; o < static_cast<int>(node.outputs.size()); ++o) {
+            const auto it = last_reader_.find({node.id, o});
+            if (it == last_reader_.end()) continue;
+            if (reader >= 0 || it->second >= static_cast<int>(p_.graph.nodes().size()) || reads_.at({node.id, o}) != 1) return nullptr;
+            reader = it->second;
+        }
+        return reader < 0 ? nullptr : &p_.graph.node(reader);
     }
 
     void plan(const Node& node) {
+        if (done_.contains(node.id)) return;
         if (node.op->name == "input" || node.op->name == "parameter" || node.op->name == "constant") return plan_source(node);
         if (node.op->is_view) return plan_view(node);
         std::optional<Kernel> kernel = p_.backend->plan(node, p_.context);
@@ -111,7 +126,9 @@ private:
             const Value& input = node.inputs[i];
             in.push_back(input.is_empty() || (node.op->shape_only >> i & 1) ? -1 : in_layout(input, kernel->in[i]));
         }
-        add_item(node, std::move(*kernel), std::move(in));
+        const Node* last = kernel->through ? kernel->through : &node;
+        done_.insert(last->id);
+        add_item(node, *last, std::move(*kernel), std::move(in));
     }
 
     void plan_source(const Node& node) {
@@ -182,9 +199,16 @@ private:
         return target;
     }
 
-    void add_item(const Node& node, Kernel kernel, std::vector<int> in) {
+    /// The kernel of `first` makes the outputs of `node`: the same, or one that the kernel does as well.
+    void add_item(const Node& first, const Node& node, Kernel kernel, std::vector<int> in) {
         Item item;
+        std::uint32_t writes = 0;
+        for (const Phase& phase : kernel.phases) writes |= phase.writes;
         for (std::size_t o = 0; o < node.outputs.size(); ++o) {
+            if (!(writes >> std::min<std::size_t>(o, 31) & 1)) {
+                item.out.push_back(-1);
+                continue;
+            }
             const Layout layout = o < kernel.out.size() ? kernel.out[o] : nullptr;
             const int id = new_buffer(node.outputs[o], layout, node.path);
             const Value value(const_cast<Graph*>(&p_.graph), node.id, static_cast<int>(o));
@@ -193,9 +217,9 @@ private:
             item.out.push_back(id);
             if (o < kernel.in_place.size() && kernel.in_place[o] >= 0) try_in_place(node, value, id, in, kernel.in_place[o]);
         }
-        item.line = line_of(node, kernel);
+        item.line = line_of(first, kernel);
         for (int id : in) item.line.bytes += id >= 0 ? static_cast<std::int64_t>(at(id).bytes) : 0;
-        for (int id : item.out) item.line.bytes += static_cast<std::int64_t>(at(id).bytes);
+        for (int id : item.out) item.line.bytes += id >= 0 ? static_cast<std::int64_t>(at(id).bytes) : 0;
         item.kernel = std::move(kernel);
         item.in = std::move(in);
         p_.items.push_back(std::move(item));
@@ -246,6 +270,7 @@ private:
         const std::size_t residual = node.op->name == "batch_norm" ? 5 : 3;
         if ((node.op->name == "conv2d" || node.op->name == "batch_norm") && node.inputs.size() > residual) line.fused += "add ";
         line.fused += node.attrs.text("activation");
+        if (kernel.through) line.fused += (line.fused.empty() || line.fused.back() == ' ' ? "" : " ") + kernel.through->op->name;
         line.problem = problem_of(node, p_.real == DType::f64 ? Precision::f64 : Precision::f32);
         if (node.op->cost) {
             const Cost cost = cost_of(node);
@@ -262,6 +287,8 @@ private:
     std::map<std::string, int> parameter_index_;
     std::set<Key> done_updates_;
     std::set<int> undecided_;
+    std::set<int> done_;  // nodes that have a kernel
+    std::map<Key, int> reads_;
     std::map<int, std::vector<int>> reordered_;
 };
 

@@ -57,6 +57,72 @@ TEST(CpuConv2d, WeightGradientsOfFewLargeMapsAreCutIntoStripes) {
             {{1, 19, 40, 37}, {3, 16, 41, 38}});
 }
 
+// Few channels: our own kernels, with lines of every remainder modulo a vector, in groups of filters of every size.
+TEST(CpuThinConv, EqualsTheLoopsOnLinesOfEveryWidth) {
+    for (std::int64_t width = 1; width <= 33; ++width)
+        for (std::int64_t n : {1, 9}) {
+            const std::string on = " at width " + std::to_string(width);
+            on_maps({{"5x5" + on, [](const Value& x) { return relu(conv2d(x, {.out = 6, .kernel = 5, .pad = 2})); }},
+                     {"pooled" + on, [](const Value& x) { return max_pool(relu(conv2d(x, {.out = 5, .kernel = {3, 2}, .pad = 1})), {.kernel = 2, .ceil = true}); }},
+                     {"1x1" + on, [](const Value& x) { return conv2d(x, {.out = 2, .kernel = 1, .bias = false}); }}},
+                    {{n, 1, 5, width}, {n, 3, 4, width}}, false);
+            if (width >= 5) on_maps({{"5x5 without pad" + on, [](const Value& x) { return conv2d(x, {.out = 6, .kernel = 5}); }}}, {{n, 1, 7, width}, {n, 6, 8, width}}, false);
+        }
+}
+
+TEST(CpuThinConv, EqualsTheLoopsForEveryNumberOfFilters) {
+    for (std::int64_t filters = 1; filters <= 20; ++filters) {
+        const std::string with = " with " + std::to_string(filters) + " filters";
+        on_maps({{"5x5" + with, [=](const Value& x) { return conv2d(x, {.out = filters, .kernel = 5, .pad = 1}); }},
+                 {"pooled" + with, [=](const Value& x) { return max_pool(conv2d(x, {.out = filters, .kernel = 3}), {.kernel = 2}); }}},
+                {{1, 1, 12, 13}, {9, 2, 6, 25}, {9, 4, 5, 6}, {3, 6, 12, 12}, {10, 8, 7, 11}}, false);
+    }
+}
+
+TEST(CpuThinConv, EqualsTheLoopsWithStridesAndUnevenPads) {
+    on_maps({{"stride 2", [](const Value& x) { return conv2d(x, {.out = 6, .kernel = 3, .stride = 2, .pad = 1}); }},
+             {"stride 2 of 7x7, pooled", [](const Value& x) { return max_pool(relu(conv2d(x, {.out = 16, .kernel = 7, .stride = 2, .pad = 3})), {.kernel = 2}); }},
+             {"stride 3, 1", [](const Value& x) { return conv2d(x, {.out = 7, .kernel = {2, 5}, .stride = {3, 1}, .pad = {0, 3, 4, 1}}); }},
+             {"stride 1, 3", [](const Value& x) { return conv2d(x, {.out = 12, .kernel = 4, .stride = {1, 3}, .pad = {3, 0, 0, 2}}); }},
+             {"stride beyond the kernel", [](const Value& x) { return conv2d(x, {.out = 4, .kernel = 2, .stride = 5}); }},
+             {"wide pad", [](const Value& x) { return conv2d(x, {.out = 9, .kernel = 3, .pad = 9}); }},
+             {"after another", [](const Value& x) { return conv2d(relu(conv2d(x, {.out = 3, .kernel = 3, .pad = 1}, "a")), {.out = 10, .kernel = 3, .stride = 2}, "b"); }}},
+            {{1, 1, 9, 21}, {2, 3, 19, 8}, {9, 1, 19, 40}, {9, 4, 8, 9}, {16, 7, 9, 20}, {8, 2, 29, 45}}, false);
+    // Too large to be copied at once.
+    on_maps({{"3x3", [](const Value& x) { return conv2d(x, {.out = 3, .kernel = 3, .pad = 1}); }}}, {{1, 37, 60, 61}, {9, 18, 60, 61}}, false);
+}
+
+TEST(CpuThinConv, PoolingJoinsTheConvolutionOnlyWhereNobodyElseReadsIt) {
+    const auto compiled = [](bool reads_it_again) {
+        Graph graph;
+        const Value x = graph.input("x", {16, 1, 20, 20}), y = relu(conv2d(x, {.out = 6, .kernel = 5}, "conv"));
+        graph.output("pooled", max_pool(y, {.kernel = 2}, "pool"));
+        if (reads_it_again) graph.output("y", y);
+        return compile(graph, {}, {.inference = true});
+    };
+    EXPECT_EQ(compiled(false).plan().size(), 2u);  // and the pooled maps' way out
+    EXPECT_EQ(compiled(false).plan()[0].fused, "bias relu max_pool2d");
+    EXPECT_TRUE(compiled(false).plan()[0].kernel.starts_with("simd:pixels")) << compiled(false).plan()[0].kernel;
+    EXPECT_EQ(compiled(true).plan()[0].fused, "bias relu");
+    EXPECT_NE(compiled(true).explain_plan().find("max_pool2d"), std::string::npos);
+}
+
+TEST(CpuThinConv, PassesNotANumberOn) {
+    Graph graph;
+    const Value x = graph.input("x", {1, 1, 6, 20});
+    graph.output("y", max_pool(relu(conv2d(x, {.out = 3, .kernel = 3, .pad = 1})), {.kernel = 2}));
+    Tensor image = filled({1, 1, 6, 20}, "x").to(DType::f32);
+    image.set(20 + 5, std::numeric_limits<double>::quiet_NaN());  // line 1, column 5: read for lines 0 to 2, columns 4 to 6
+    Parameters parameters;
+    for (const ParameterInfo& info : graph.parameters()) parameters.set(info.name, filled(info.type.shape, info.name).to(DType::f32));
+    Session session(compile(graph, {}, {.inference = true}), std::make_shared<State>(parameters));
+    const Tensor y = session.run({{"x", image}})[0];
+    for (std::int64_t i = 0; i < y.elements(); ++i) {
+        const std::int64_t line = i / 10 % 3, column = i % 10;
+        EXPECT_EQ(std::isnan(y.at(i)), line <= 1 && (column == 2 || column == 3)) << i;
+    }
+}
+
 TEST(CpuLinear, EqualsTheLoops) {
     for (std::int64_t n : {1, 3, 9, 16})
         for (std::int64_t in : {1, 7, 33}) {

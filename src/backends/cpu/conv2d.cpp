@@ -77,6 +77,7 @@ Layout planned_layout(const Value& weight, const PlanContext& context) { return 
 }  // namespace
 
 std::optional<Kernel> plan_conv2d(const Node& node, const PlanContext& context) {
+    if (auto thin = plan_thin_conv2d(node, context)) return thin;
     const Geometry g(node.attrs);
     const Shape &x = node.inputs[0].shape(), &w = node.inputs[1].shape(), &y = node.outputs[0].shape;
     const bool has_bias = node.inputs.size() > 2 && !node.inputs[2].is_empty(), has_residual = node.inputs.size() > 3 && !node.inputs[3].is_empty();

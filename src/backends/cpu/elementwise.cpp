@@ -85,6 +85,8 @@ std::optional<Kernel> plan_elementwise(const Node& node, const PlanContext& cont
         if (!(input.shape() == shape)) return {};
         if (!layout && !context.is_undecided(input)) layout = context.layout(input);
     }
+    // An update is made where its parameter lies: the gradient comes to it.
+    if (node.op->name.ends_with("_update") && !context.is_undecided(node.inputs[0])) layout = context.layout(node.inputs[0]);
     for (const Type& type : node.outputs)
         if (!(type.shape == shape)) return {};
     // Padded layouts hold zeros between the values: they stay zero only where the op maps zeros to zero, so only packed weights use them.

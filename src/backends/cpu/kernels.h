@@ -8,6 +8,8 @@
 namespace fovea::cpu {
 
 [[nodiscard]] std::optional<Kernel> plan_conv2d(const Node& node, const PlanContext& context);
+/// Convolutions with few channels, and the pooling after them.
+[[nodiscard]] std::optional<Kernel> plan_thin_conv2d(const Node& node, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_conv2d_backward_input(const Node& node, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_conv2d_backward_weight(const Node& node, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_linear(const Node& node, const PlanContext& context);

@@ -40,9 +40,11 @@ std::optional<Kernel> plan_pool(const Node& node, const PlanContext& context) {
         if (geometry.kernel_h * geometry.kernel_w > PoolGeometry::most_taps) return {};
         kernel.in = {channels_last(x)};
         kernel.out = {channels_last(y), channels_last(y)};
-        kernel.phases.push_back({.kind = Phase::Kind::rows, .row_reads = 1, .run = [=](const KernelArgs& args, const Part& part) {
+        const bool asks_where = context.is_read(node, 1);
+        kernel.phases.push_back({.kind = Phase::Kind::rows, .row_reads = 1, .writes = asks_where ? 0b11u : 1u, .run = [=](const KernelArgs& args, const Part& part) {
                                      for (std::int64_t n = part.begin; n < part.end; ++n)
-                                         simd().max_pool(as_f32(args.out[0]) + n * y_row, reinterpret_cast<std::int32_t*>(args.out[1]) + n * y_row, as_f32(args.in[0]) + n * x_row, geometry);
+                                         simd().max_pool(as_f32(args.out[0]) + n * y_row, asks_where ? reinterpret_cast<std::int32_t*>(args.out[1]) + n * y_row : nullptr,
+                                                         as_f32(args.in[0]) + n * x_row, geometry);
                                  }});
         return kernel;
     }

@@ -1,4 +1,5 @@
 #include "backends/cpu/kernels.h"
+#include "backends/cpu/thin_conv.h"
 
 namespace fovea::cpu {
 
@@ -10,9 +11,43 @@ Shape shape_for(const Shape& shape, const Layout& layout) {
     if (desc.data.ndims != shape.rank() + 1) return shape;
     return {desc.data.dims[0], desc.data.dims[1], shape[1], shape[2], shape[3]};
 }
+
+bool is_channels_last(const Layout& layout) { return layout && layout->name() == "nhwc"; }
+
+/// Between rows of pixels and planes, a sample at a time.
+Kernel plan_transpose(const Shape& shape, const Layout& from, const Layout& to, const PlanContext& context) {
+    const std::int64_t channels = shape[1], pixels = shape[2] * shape[3], size = channels * pixels;
+    Kernel kernel;
+    kernel.name = "simd:transpose";
+    kernel.in = {from};
+    kernel.out = {to};
+    const auto run = [=, to_planes = from != nullptr](const KernelArgs& args, std::int64_t sample, std::int64_t begin, std::int64_t end) {
+        const float* in = as_f32(args.in[0]) + sample * size;
+        float* out = as_f32(args.out[0]) + sample * size;
+        if (to_planes) thin_conv().transpose(out + begin, pixels, in + begin * channels, channels, end - begin, channels);
+        else thin_conv().transpose(out + begin * channels, channels, in + begin, pixels, channels, end - begin);
+    };
+    if (context.is_sharded() && shape[0] == context.rows) {
+        kernel.phases.push_back({.kind = Phase::Kind::rows, .row_reads = 1, .run = [=](const KernelArgs& args, const Part& part) {
+                                     for (std::int64_t n = part.begin; n < part.end; ++n) run(args, n, 0, pixels);
+                                 }});
+        return kernel;
+    }
+    kernel.phases.push_back({.parts = split_parts(shape[0] * pixels, channels * 8), .run = [=, samples = shape[0]](const KernelArgs& args, const Part& part) {
+                                 const auto [first, last] = piece(part, samples * pixels);
+                                 for (std::int64_t at = first; at < last;) {
+                                     const std::int64_t n = at / pixels, begin = at - n * pixels, end = std::min(pixels, last - n * pixels);
+                                     run(args, n, begin, end);
+                                     at = n * pixels + end;
+                                 }
+                             }});
+    return kernel;
+}
+
 }  // namespace
 
 Kernel plan_reorder(const Type& type, const Layout& from, const Layout& to, const PlanContext& context) {
+    if (type.shape.rank() == 4 && type.shape.elements() > 0 && ((!from && is_channels_last(to)) || (!to && is_channels_last(from)))) return plan_transpose(type.shape, from, to, context);
     const Layout& shaping = from ? from : to;
     const Shape shape = shape_for(type.shape, shaping);
     Kernel kernel;

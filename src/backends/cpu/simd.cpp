@@ -167,41 +167,58 @@ void norm_backward_apply(float* dx, float* masked, const float* x, const float* 
     });
 }
 
-void max_pool(float* y, std::int32_t* where, const float* x, const PoolGeometry& g) {
+/// The maxima of `count` places (pixels) over the channels from c on, and where they are.
+template <class I> HWY_INLINE void window_maxima(float* y, std::int32_t* where, const float* x, const std::int32_t* places, int count, std::int32_t base, std::int64_t channels, I places_tag) {
     const D d;
-    const hn::RebindToSigned<D> di;
     const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-    std::int32_t places[PoolGeometry::most_taps];
+    for (std::int64_t c = 0; c < channels; c += lanes) {
+        const auto mask = hn::FirstN(d, static_cast<std::size_t>(std::min(lanes, channels - c)));
+        V best = hn::MaskedLoad(mask, d, x + (base + places[0]) * channels + c);
+        auto place = hn::Set(places_tag, base + places[0]);
+        for (int t = 1; t < count; ++t) {
+            const V v = hn::MaskedLoad(mask, d, x + (base + places[t]) * channels + c);
+            // The first maximum wins; a NaN beats every number and the first NaN stays.
+            const auto better = hn::Or(hn::Gt(v, best), hn::AndNot(hn::Eq(v, v), hn::Eq(best, best)));
+            best = hn::IfThenElse(better, v, best);
+            if (where) place = hn::IfThenElse(hn::RebindMask(places_tag, better), hn::Set(places_tag, base + places[t]), place);
+        }
+        hn::BlendedStore(best, mask, d, y + c);
+        if (where) hn::BlendedStore(place, hn::RebindMask(places_tag, mask), places_tag, where + c);
+    }
+}
+
+void max_pool(float* y, std::int32_t* where, const float* x, const PoolGeometry& g) {
+    const hn::RebindToSigned<D> di;
+    std::int32_t places[PoolGeometry::most_taps], inner[PoolGeometry::most_taps];
+    // Windows that lie inside the input have the same places, counted from their first.
+    for (std::int64_t r = 0, t = 0; r < g.kernel_h; ++r)
+        for (std::int64_t s = 0; s < g.kernel_w; ++s, ++t) inner[t] = static_cast<std::int32_t>(r * g.dilation_h * g.width + s * g.dilation_w);
+    const std::int64_t reach_h = (g.kernel_h - 1) * g.dilation_h, reach_w = (g.kernel_w - 1) * g.dilation_w;
+    const bool is_two_by_two = g.kernel_h == 2 && g.kernel_w == 2;
     for (std::int64_t p = 0; p < g.out_height; ++p)
-        for (std::int64_t q = 0; q < g.out_width; ++q) {
+        for (std::int64_t q = 0; q < g.out_width; ++q, y += g.channels, where = where ? where + g.channels : nullptr) {
+            const std::int64_t top = p * g.stride_h - g.before_h, left = q * g.stride_w - g.before_w;
+            if (top >= 0 && left >= 0 && top + reach_h < g.height && left + reach_w < g.width) {
+                const auto base = static_cast<std::int32_t>(top * g.width + left);
+                if (is_two_by_two) window_maxima(y, where, x, inner, 4, base, g.channels, di);
+                else window_maxima(y, where, x, inner, static_cast<int>(g.kernel_h * g.kernel_w), base, g.channels, di);
+                continue;
+            }
             int count = 0;
             for (std::int64_t r = 0; r < g.kernel_h; ++r) {
-                const std::int64_t h = p * g.stride_h + r * g.dilation_h - g.before_h;
+                const std::int64_t h = top + r * g.dilation_h;
                 if (h < 0 || h >= g.height) continue;
                 for (std::int64_t s = 0; s < g.kernel_w; ++s) {
-                    const std::int64_t w = q * g.stride_w + s * g.dilation_w - g.before_w;
+                    const std::int64_t w = left + s * g.dilation_w;
                     if (w >= 0 && w < g.width) places[count++] = static_cast<std::int32_t>(h * g.width + w);
                 }
             }
-            if (count == 0) {  // a dilated window may miss the input altogether
+            if (count > 0) {
+                window_maxima(y, where, x, places, count, 0, g.channels, di);
+            } else {  // a dilated window may miss the input altogether
                 std::fill_n(y, g.channels, -std::numeric_limits<float>::infinity());
-                std::fill_n(where, g.channels, -1);
+                if (where) std::fill_n(where, g.channels, -1);
             }
-            for (std::int64_t c = 0; c < g.channels && count > 0; c += lanes) {
-                const auto mask = hn::FirstN(d, static_cast<std::size_t>(std::min(lanes, g.channels - c)));
-                V best = hn::MaskedLoad(mask, d, x + places[0] * g.channels + c);
-                auto place = hn::Set(di, places[0]);
-                for (int t = 1; t < count; ++t) {
-                    const V v = hn::MaskedLoad(mask, d, x + places[t] * g.channels + c);
-                    // The first maximum wins; a NaN beats every number and the first NaN stays.
-                    const auto better = hn::Or(hn::Gt(v, best), hn::AndNot(hn::Eq(v, v), hn::Eq(best, best)));
-                    best = hn::IfThenElse(better, v, best);
-                    place = hn::IfThenElse(hn::RebindMask(di, better), hn::Set(di, places[t]), place);
-                }
-                hn::BlendedStore(best, mask, d, y + c);
-                hn::BlendedStore(place, hn::RebindMask(di, mask), di, where + c);
-            }
-            y += g.channels, where += g.channels;
         }
 }
 

@@ -56,7 +56,7 @@ struct Simd {
     void (*norm_backward_apply)(float* dx, float* masked, const float* x, const float* dy, const float* y, const float* a, const float* b, const float* d_mean, const float* mean,
                                 std::int64_t rows, std::int64_t channels);
 
-    /// Max pooling of one sample, channels last: y and the flat place h * W + w of each maximum.
+    /// Max pooling of one sample, channels last: y and the flat place h * W + w of each maximum (where may be null).
     void (*max_pool)(float* y, std::int32_t* where, const float* x, const PoolGeometry& geometry);
     /// sums[c] += x over the rows
     void (*column_sums)(const float* x, std::int64_t rows, std::int64_t channels, float* sums);
