@@ -65,6 +65,16 @@ struct ModelCard {
 /// Throws ArgumentError naming the taps there are.
 [[nodiscard]] Graph build_backbone(std::string_view name, const std::vector<std::string>& taps, const ModelOptions& options = {});
 
+/// EfficientNet's rule: depth, width and resolution grow together so that each step of phi about doubles the operations
+/// (1.2 x 1.1^2 x 1.15^2 = 1.92). Tan, Le 2019, arXiv:1905.11946, eq. 3.
+struct CompoundScale {
+    double depth, width, resolution;
+};
+[[nodiscard]] CompoundScale compound_scale(double phi);
+/// Channels and layers of B0 under a width and a depth: widths in multiples of 8, depths rounded up.
+[[nodiscard]] std::int64_t scaled_width(std::int64_t channels, double width);
+[[nodiscard]] std::int64_t scaled_depth(std::int64_t layers, double depth);
+
 /// Appends the card's loss between `out` and `labels` [N] (i32): a scalar, mean over the batch.
 [[nodiscard]] Value model_loss(ModelLoss loss, const Value& out, const Value& labels);
 /// The class of each row of `out` [N, classes]: the largest or the smallest value, as the loss says.

@@ -145,6 +145,8 @@ struct SqueezeExciteSpec {
     std::int64_t squeeze;  ///< channels in between
     Activation activation = Activation::relu;
     Gate gate = Gate::sigmoid;
+    std::optional<Init> init{};       ///< of both convolutions, as conv2d's
+    std::optional<Init> bias_init{};
 };
 /// x times a gate per channel, gate(fc2(activation(fc1(mean over H, W)))): 1x1 convolutions "<name>.fc1" and "<name>.fc2".
 Value squeeze_excite(const Value& x, const SqueezeExciteSpec& spec, std::string_view name = {});

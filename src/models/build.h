@@ -14,6 +14,8 @@ namespace fovea {
 [[nodiscard]] Preprocess imagenet(std::int64_t crop = 224, std::int64_t resize = 256, Filter filter = Filter::bilinear);
 /// `channels` times the multiplier of options that have_defaults, at least 1.
 [[nodiscard]] std::int64_t widened(std::int64_t channels, const ModelOptions& options);
+/// The nearest multiple of 8, at least 8 and not below nine tenths of `channels`: how MobileNets and EfficientNets round widths.
+[[nodiscard]] std::int64_t in_eights(double channels);
 /// `own`, unless the options give a probability of dropping.
 [[nodiscard]] inline double dropout_of(const ModelOptions& options, double own) { return options.dropout < 0 ? own : options.dropout; }
 /// x [N, C, H, W] averaged over size x size windows as module "avgpool"; x itself when it has that size already.
@@ -43,6 +45,10 @@ void classes_out(const Value& x, std::string_view name = "classifier");
 [[nodiscard]] std::vector<ModelCard> vgg_cards();
 [[nodiscard]] std::vector<ModelCard> network_in_network_cards();
 [[nodiscard]] std::vector<ModelCard> squeezenet_cards();
+[[nodiscard]] std::vector<ModelCard> mobilenet_v1_cards();
+[[nodiscard]] std::vector<ModelCard> mobilenet_v2_cards();
+[[nodiscard]] std::vector<ModelCard> mobilenet_v3_cards();
+[[nodiscard]] std::vector<ModelCard> efficientnet_cards();
 [[nodiscard]] std::vector<ModelCard> densenet_cards();
 
 }  // namespace fovea

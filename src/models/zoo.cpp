@@ -100,6 +100,10 @@ const std::vector<ModelCard>& model_cards() {
             vgg_cards,
             squeezenet_cards,
             densenet_cards,
+            mobilenet_v1_cards,
+            mobilenet_v2_cards,
+            mobilenet_v3_cards,
+            efficientnet_cards,
         };
         for (const auto family : families) {
             const std::vector<ModelCard> cards_of_family = family();
@@ -152,6 +156,11 @@ std::int64_t widened(std::int64_t channels, const ModelOptions& options) {
 
 // Mean and deviation are ImageNet's: the published weights of residual networks were trained with them.
 Preprocess cifar() { return {.resize_width = 32, .resize_height = 32, .channels = 3, .mean = {0.485, 0.456, 0.406}, .std = {0.229, 0.224, 0.225}}; }
+
+std::int64_t in_eights(double channels) {
+    const std::int64_t nearest = std::max<std::int64_t>(8, static_cast<std::int64_t>(channels + 4) / 8 * 8);
+    return static_cast<double>(nearest) < 0.9 * channels ? nearest + 8 : nearest;
+}
 
 Value average_to(const Value& x, std::int64_t size) {
     const bool has_size = x.shape()[2] == size && x.shape()[3] == size;

@@ -11,9 +11,9 @@ Value squeeze_excite(const Value& x, const SqueezeExciteSpec& spec, std::string_
     std::string base(name.empty() ? "squeeze_excite" : name);
     for (int i = 1; name.empty() && graph.find_parameter(graph.path_of(base + ".fc1.weight")) != nullptr; ++i) base = fmt::format("squeeze_excite_{}", i);
     Value gate = global_avg_pool(x, base + ".avgpool");
-    gate = conv2d(gate, {.out = spec.squeeze, .kernel = 1}, base + ".fc1");
+    gate = conv2d(gate, {.out = spec.squeeze, .kernel = 1, .init = spec.init, .bias_init = spec.bias_init}, base + ".fc1");
     gate = spec.activation == SqueezeExciteSpec::Activation::silu ? silu(gate) : relu(gate);
-    gate = conv2d(gate, {.out = x.shape()[1], .kernel = 1}, base + ".fc2");
+    gate = conv2d(gate, {.out = x.shape()[1], .kernel = 1, .init = spec.init, .bias_init = spec.bias_init}, base + ".fc2");
     gate = spec.gate == SqueezeExciteSpec::Gate::hard_sigmoid ? hard_sigmoid(gate) : sigmoid(gate);
     return multiply(x, gate, base);
 }

@@ -1,5 +1,6 @@
 #include "fovea/models.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 
@@ -27,7 +28,11 @@ Tensor run(const Graph& net, const Parameters& parameters, std::int64_t batch) {
 }
 
 class EveryModel : public testing::TestWithParam<std::string> {};
-INSTANTIATE_TEST_SUITE_P(Zoo, EveryModel, testing::ValuesIn(card_names()), [](const auto& test) { return test.param; });
+INSTANTIATE_TEST_SUITE_P(Zoo, EveryModel, testing::ValuesIn(card_names()), [](const auto& test) {
+    std::string name = test.param;
+    std::ranges::replace(name, '.', '_');
+    return name;
+});
 
 TEST_P(EveryModel, HasTheParametersMultiplyAddsAndOutputOfItsCard) {
     const ModelCard& card = find_model(GetParam());
