@@ -13,11 +13,16 @@ namespace fovea {
 
 enum class Precision { f32, f64 };
 
+/// Winograd's F(4x4, 3x3) for 3 x 3 convolutions: where it is estimated to be faster, nowhere, or wherever there is a kernel. It rounds
+/// differently from the direct sum: about 1e-6 of the result's norm against 2e-7.
+enum class Winograd4x4 { by_cost, never, always };
+
 struct CompileOptions {
     std::string backend = "cpu";            ///< "cpu" (oneDNN and own kernels, f32) or "reference" (plain loops, f32 and f64)
     Precision precision = Precision::f32;
     bool inference = false;                 ///< dropout removed, batch norm on running statistics and folded, no updates
     bool fuse = true;                       ///< off: one kernel per node, for comparison and debugging
+    Winograd4x4 winograd = Winograd4x4::by_cost;
     /// Called with the name and the result of each pass ("specialized", "folded", "fused", ...).
     std::function<void(std::string_view, const Graph&)> on_pass{};
 };

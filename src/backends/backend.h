@@ -19,6 +19,10 @@ public:
     [[nodiscard]] virtual std::string name() const = 0;  ///< "nChw16c"
     [[nodiscard]] virtual std::size_t bytes() const = 0;
     [[nodiscard]] virtual bool equals(const LayoutDetail& other) const = 0;
+    /// A form for kernels that does not give the exact values back: it is made beside the value, never instead of it.
+    [[nodiscard]] virtual bool is_one_way() const { return false; }
+    /// A one-way layout is made from row-major and from this.
+    [[nodiscard]] virtual std::shared_ptr<const LayoutDetail> made_from() const { return nullptr; }
 };
 /// Null means row-major.
 using Layout = std::shared_ptr<const LayoutDetail>;
@@ -38,6 +42,7 @@ struct KernelArgs {
     std::span<std::byte* const> in;   ///< null where an input is absent or only its shape matters
     std::span<std::byte* const> out;
     std::byte* scratch = nullptr;
+    std::byte* workspace = nullptr;   ///< of the calling thread: nothing in it outlives the call
     std::uint64_t seed = 0;
     std::uint64_t step = 0;
 };
@@ -65,6 +70,7 @@ struct Kernel {
     std::vector<Layout> in, out;      ///< layouts it wants and gives
     std::vector<Phase> phases;
     std::size_t scratch_bytes = 0;
+    std::size_t workspace_bytes = 0;  ///< a call's own; unlike scratch it stays in the cache of the thread from part to part
     std::vector<int> in_place;        ///< per output: the input whose buffer it may overwrite, or -1 (empty: none)
     std::string fallback;             ///< why the plain loops run, where a fast kernel was wanted
     /// The kernel also does this node, the only reader of its own (PlanContext::only_reader); `out` are that node's outputs.
@@ -86,6 +92,8 @@ struct PlanContext {
     std::function<const Node*(const Node&)> only_reader;
     /// The whole program is too little work to wake other threads for: every kernel runs on the caller's.
     bool is_serial = false;
+    bool allows_winograd = true;
+    bool forces_winograd = false;  ///< wherever there is a kernel, whatever it costs: for tests
     [[nodiscard]] int parts() const { return static_cast<int>(row_bounds.size()) - 1; }
     /// Row phases pay when there are enough rows for every core; below that kernels bring their own threads.
     [[nodiscard]] bool is_sharded() const { return parts() >= 4; }

@@ -47,11 +47,13 @@ std::int64_t batch_rows(const Graph& graph) {
 
 class Planner {
 public:
-    Planner(Executable::Impl& program) : p_(program) {
+    Planner(Executable::Impl& program, const CompileOptions& options) : p_(program) {
         p_.context.real = p_.real;
         p_.context.rows = batch_rows(p_.graph);
         p_.context.row_bounds = cut_rows(p_.graph, p_.context.rows);
         p_.context.is_serial = total_operations(p_.graph) < serial_operations;
+        p_.context.allows_winograd = options.winograd != Winograd4x4::never;
+        p_.context.forces_winograd = options.winograd == Winograd4x4::always;
         p_.context.layout = [this](const Value& value) { return buffer_of(value).layout; };
         p_.context.is_undecided = [this](const Value& value) { return undecided_.contains(id_of(value)); };
         p_.context.is_read = [this](const Node& node, int output) { return last_reader_.contains({node.id, output}); };
@@ -71,7 +73,10 @@ public:
         std::vector<int> kept = p_.output_buffers;
         for (const auto& [parameter, buffer] : p_.copies) kept.push_back(buffer);
         p_.arena_bytes = plan_memory(p_.items, p_.buffers, p_.stages, kept);
-        for (const Item& item : p_.items) p_.plan.push_back(item.line);
+        for (const Item& item : p_.items) {
+            p_.plan.push_back(item.line);
+            p_.workspace_bytes = std::max(p_.workspace_bytes, item.kernel.workspace_bytes);
+        }
     }
 
 private:
@@ -168,23 +173,53 @@ private:
     /// The buffer that holds `value` in `layout`: its own, or one a reorder fills (once per layout).
     int in_layout(const Value& value, const Layout& layout) {
         const int id = id_of(value);
-        if (undecided_.contains(id)) {
+        const bool is_one_way = layout && layout->is_one_way();
+        if (undecided_.contains(id) && !(is_one_way && is_fixed())) {
             undecided_.erase(id);
-            at(id).layout = layout;
-            at(id).bytes = bytes_of(at(id).type, layout, p_.real);
-            return id;
+            at(id).layout = is_one_way ? layout->made_from() : layout;
+            at(id).bytes = bytes_of(at(id).type, at(id).layout, p_.real);
+            if (!is_one_way) return id;
         }
         if (same_layout(at(id).layout, layout)) return id;
         for (int other : reordered_[id])
             if (same_layout(at(other).layout, layout)) return other;
         if (at(id).place == Buffer::Place::constant && at(id).layout == nullptr) return reordered_constant(id, layout);
-        Kernel kernel = p_.backend->reorder(at(id).type, at(id).layout, layout, p_.context);
+        if (is_one_way && is_fixed() && at(id).place == Buffer::Place::parameter) return packed(id, layout);
+        if (is_one_way && at(id).layout && !same_layout(at(id).layout, layout->made_from())) return reordered(in_layout(value, layout->made_from()), id, layout, position_of(value));
+        return reordered(id, id, layout, is_one_way ? position_of(value) : p_.items.size());
+    }
+
+    /// No run changes a parameter: what is made of them once holds for every run.
+    [[nodiscard]] bool is_fixed() const { return p_.graph.updates().empty(); }
+
+    /// A parameter's one-way form, which the State makes and keeps beside it.
+    int packed(int id, const Layout& layout) {
         const int target = new_buffer(at(id).type, layout, at(id).path);
+        at(target).place = Buffer::Place::packed;
+        at(target).index = static_cast<int>(p_.packed.size());
+        p_.packed.emplace_back(at(id).index, target);
         reordered_[id].push_back(target);
-        Item item{.kernel = std::move(kernel), .in = {id}, .out = {target}};
-        item.line = {.path = at(id).path, .op = "reorder", .kernel = item.kernel.name, .layout = layout_name(at(id).layout) + " -> " + layout_name(layout),
-                     .bytes = static_cast<std::int64_t>(at(id).bytes + at(target).bytes)};
-        p_.items.push_back(std::move(item));
+        return target;
+    }
+
+    /// Where the one-way form of a value is made: for a parameter before the convolution in front of its reader, so that no barrier
+    /// parts the reader from what comes before it.
+    [[nodiscard]] std::size_t position_of(const Value& value) const {
+        std::size_t position = p_.items.size();
+        if (value.node().op->name != "parameter") return position;
+        while (position > 0 && !p_.items[position - 1].line.op.starts_with("conv2d")) --position;
+        return position > 0 ? position - 1 : 0;
+    }
+
+    /// Adds the reorder of buffer `source`, a form of buffer `id`, before item number `position`.
+    int reordered(int source, int id, const Layout& layout, std::size_t position) {
+        Kernel kernel = p_.backend->reorder(at(source).type, at(source).layout, layout, p_.context);
+        const int target = new_buffer(at(source).type, layout, at(source).path);
+        reordered_[id].push_back(target);
+        Item item{.kernel = std::move(kernel), .in = {source}, .out = {target}};
+        item.line = {.path = at(source).path, .op = "reorder", .kernel = item.kernel.name, .layout = layout_name(at(source).layout) + " -> " + layout_name(layout),
+                     .bytes = static_cast<std::int64_t>(at(source).bytes + at(target).bytes)};
+        p_.items.insert(p_.items.begin() + static_cast<std::ptrdiff_t>(position), std::move(item));
         return target;
     }
 
@@ -315,7 +350,7 @@ Executable compile(const Graph& graph, const std::map<std::string, Shape>& input
     program->graph = run_passes(graph, input_shapes, options, program->prologue, program->derived);
     for (const Value& input : program->graph.inputs())
         require<ShapeError>(!input.shape().is_dynamic(), "compile: input '{}' is {}; give its shape", input.path(), input.shape());
-    Planner(*program).run();
+    Planner(*program, options).run();
     return Executable(std::move(program));
 }
 

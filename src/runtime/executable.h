@@ -13,12 +13,12 @@ namespace fovea {
 
 /// A value in memory. `root` is the buffer whose bytes it shares (itself, or what it is a view or an in-place update of).
 struct Buffer {
-    enum class Place { arena, input, parameter, constant };
+    enum class Place { arena, input, parameter, constant, packed };
     Type type;
     Layout layout;
     std::size_t bytes = 0;
     Place place = Place::arena;
-    int index = -1;            ///< of the input, parameter or constant
+    int index = -1;            ///< of the input, parameter, constant or packed parameter
     int root = -1;
     std::size_t offset = 0;    ///< in the arena
     std::string path;
@@ -50,10 +50,12 @@ struct Executable::Impl {
     std::vector<int> input_buffers, output_buffers;
     std::vector<ParameterInfo> parameters;        ///< used ones, in declaration order
     std::vector<int> parameter_buffers;
+    std::vector<std::pair<int, int>> packed;      ///< (parameter index, buffer): one-way forms made when a State is adopted
     std::vector<Tensor> constants;                ///< in the layout their consumer wants
     std::vector<std::pair<int, int>> copies;      ///< (parameter index, buffer) updates that could not be made in place
     std::set<int> updated;                        ///< parameters a run changes
     std::size_t arena_bytes = 0;
+    std::size_t workspace_bytes = 0;              ///< of each thread
     std::vector<PlanLine> plan;
     std::vector<std::string> fallbacks;
     /// Inference: values that depend on parameters alone (folded weights), computed once when a State is adopted.

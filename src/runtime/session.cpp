@@ -64,6 +64,8 @@ struct Session::Impl {
             const std::string& name = program.parameters[i].name;
             held.push_back(program.derived.contains(name) ? s.derived.at(&program).bytes.at(name) : s.entries.find(name)->second.bytes);
         }
+        held_packed.clear();
+        if (!program.packed.empty()) held_packed = s.derived.at(&program).packed;
         version = s.version;
         is_bound = true;
     }
@@ -78,6 +80,7 @@ struct Session::Impl {
                 case Buffer::Place::arena: pointers[b] = arena.data() + buffer.offset; break;
                 case Buffer::Place::input: pointers[b] = const_cast<std::byte*>(inputs[static_cast<std::size_t>(buffer.index)]); break;
                 case Buffer::Place::parameter: pointers[b] = held[static_cast<std::size_t>(buffer.index)].data(); break;
+                case Buffer::Place::packed: pointers[b] = held_packed[static_cast<std::size_t>(buffer.index)].data(); break;
                 case Buffer::Place::constant: pointers[b] = const_cast<std::byte*>(program.constants[static_cast<std::size_t>(buffer.index)].raw()); break;
             }
         }
@@ -91,7 +94,7 @@ struct Session::Impl {
     void call(int item, const Phase& phase, const Part& part, const RunOptions& options, int thread) {
         const Item& it = program.items[static_cast<std::size_t>(item)];
         const Bound& b = bound[static_cast<std::size_t>(item)];
-        const KernelArgs args{b.in, b.out, arena.data() + it.scratch_offset, options.seed, options.step};
+        const KernelArgs args{b.in, b.out, arena.data() + it.scratch_offset, workspaces[static_cast<std::size_t>(thread)].data(), options.seed, options.step};
         if (!profiling) return phase.run(args, part);
         const auto start = Clock::now();
         phase.run(args, part);
@@ -125,6 +128,7 @@ struct Session::Impl {
     void run_stages(const RunOptions& options) {
         // A setting of the calling thread: kernels that bring their own team ask it.
         if (omp_get_max_threads() != (program.context.is_serial ? 1 : threads())) omp_set_num_threads(program.context.is_serial ? 1 : threads());
+        while (workspaces.size() < static_cast<std::size_t>(std::max(1, threads()))) workspaces.emplace_back(program.workspace_bytes);
         const std::size_t count = program.stages.size();
         std::size_t s = 0;
         while (s < count) {
@@ -184,7 +188,8 @@ struct Session::Impl {
     AlignedBytes arena;
     std::vector<std::byte*> pointers;
     std::vector<Bound> bound;
-    std::vector<AlignedBytes> held;  // keeps parameters alive while another session changes their layout
+    std::vector<AlignedBytes> workspaces;  // one per thread
+    std::vector<AlignedBytes> held, held_packed;  // keeps parameters alive while another session changes their layout
     std::uint64_t version = 0, bound_version = 0;
     std::vector<const std::byte*> bound_inputs;
     bool is_bound = false;

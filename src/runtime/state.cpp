@@ -95,10 +95,34 @@ bool convert(State::Impl& state, const std::string& name, State::Impl::Entry& en
     return true;
 }
 
+/// The one-way forms of parameters and of what the prologue made.
+void pack(const State::Impl& state, const Executable::Impl& program, State::Impl::Derived& derived) {
+    derived.packed.clear();
+    for (const auto& [parameter, id] : program.packed) {
+        const std::string& name = program.parameters[static_cast<std::size_t>(parameter)].name;
+        const Buffer& buffer = program.buffers[static_cast<std::size_t>(id)];
+        const Buffer& source = program.buffers[static_cast<std::size_t>(program.parameter_buffers[static_cast<std::size_t>(parameter)])];
+        const AlignedBytes& from = program.derived.contains(name) ? derived.bytes.at(name) : state.entries.find(name)->second.bytes;
+        AlignedBytes plain = from;
+        if (source.layout) {
+            plain = AlignedBytes(row_major_bytes(buffer.type, program.real));
+            reorder_now(*program.backend, source.type, source.layout, from.data(), nullptr, plain.data(), program.real);
+        }
+        AlignedBytes bytes(buffer.bytes);
+        reorder_now(*program.backend, buffer.type, nullptr, plain.data(), buffer.layout, bytes.data(), program.real);
+        derived.packed.push_back(bytes);
+    }
+}
+
 void run_prologue(State::Impl& state, const Executable& executable) {
     const Executable::Impl& program = executable.impl();
     auto& derived = state.derived[&program];
     if (derived.version == state.version) return;
+    if (program.derived.empty()) {
+        pack(state, program, derived);
+        derived.version = state.version;
+        return;
+    }
     Parameters parameters;
     for (const ParameterInfo& info : program.prologue.parameters()) parameters.set(info.name, state.read(info.name));
     std::vector<Value> wanted;
@@ -117,6 +141,7 @@ void run_prologue(State::Impl& state, const Executable& executable) {
             derived.bytes[name] = bytes;
         }
     }
+    pack(state, program, derived);
     derived.version = state.version;
 }
 
@@ -139,7 +164,7 @@ void State::adopt(const Executable& executable) {
     }
     impl_->backend = program.backend;
     if (moved) ++impl_->version;
-    if (!program.derived.empty()) run_prologue(*impl_, executable);
+    if (!program.derived.empty() || !program.packed.empty()) run_prologue(*impl_, executable);
 }
 
 }  // namespace fovea

@@ -21,6 +21,7 @@ struct State::Impl {
     struct Derived {
         std::uint64_t version = 0;
         std::map<std::string, AlignedBytes> bytes;
+        std::vector<AlignedBytes> packed;  ///< one-way forms of parameters, in the order of the program's list
         std::weak_ptr<const Executable::Impl> owner;
     };
     std::map<const Executable::Impl*, Derived> derived;

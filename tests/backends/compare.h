@@ -83,7 +83,7 @@ inline void expect_same_bytes(const Compared& c, const Compared::Outcome& got, c
 }
 
 /// The CPU backend, fused and not, against the plain loops in f64; the same bytes for 1, 2 and 3 threads.
-inline void expect_cpu_equals_loops(const Case& c, double limit = f32_limit) {
+inline void expect_cpu_equals_loops(const Case& c, double limit = f32_limit, CompileOptions options = {}) {
     SCOPED_TRACE(c.name);
     const Compared compared(c);
     const auto want = compared.run({.backend = "reference", .precision = Precision::f64, .fuse = false});
@@ -91,11 +91,12 @@ inline void expect_cpu_equals_loops(const Case& c, double limit = f32_limit) {
     for (bool fuse : {true, false}) {
         SCOPED_TRACE(fuse ? "fused" : "not fused");
         set_threads(1);
-        const auto got = compared.run({.fuse = fuse});
+        options.fuse = fuse;
+        const auto got = compared.run(options);
         expect_close(compared, got, want, limit);
         for (int count : {2, 3}) {
             set_threads(count);
-            expect_same_bytes(compared, compared.run({.fuse = fuse}), got, std::to_string(count) + " threads");
+            expect_same_bytes(compared, compared.run(options), got, std::to_string(count) + " threads");
         }
     }
     set_threads(before);

@@ -78,6 +78,7 @@ Layout planned_layout(const Value& weight, const PlanContext& context) { return 
 
 std::optional<Kernel> plan_conv2d(const Node& node, const PlanContext& context) {
     if (auto thin = plan_thin_conv2d(node, context)) return thin;
+    if (auto kernel = plan_winograd(node, context)) return kernel;
     const Geometry g(node.attrs);
     const Shape &x = node.inputs[0].shape(), &w = node.inputs[1].shape(), &y = node.outputs[0].shape;
     const bool has_bias = node.inputs.size() > 2 && !node.inputs[2].is_empty(), has_residual = node.inputs.size() > 3 && !node.inputs[3].is_empty();
@@ -148,6 +149,7 @@ std::optional<Kernel> plan_conv2d(const Node& node, const PlanContext& context) 
 }
 
 std::optional<Kernel> plan_conv2d_backward_input(const Node& node, const PlanContext& context) {
+    if (auto kernel = plan_winograd_backward_input(node, context)) return kernel;
     const Geometry g(node.attrs);
     const Shape &dy = node.inputs[0].shape(), &w = node.inputs[1].shape(), &dx = node.outputs[0].shape;
     const bool has_bias = node.inputs.size() > 3 && !node.inputs[3].is_empty();

@@ -12,6 +12,11 @@ namespace fovea::cpu {
 [[nodiscard]] std::optional<Kernel> plan_thin_conv2d(const Node& node, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_conv2d_backward_input(const Node& node, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_conv2d_backward_weight(const Node& node, const PlanContext& context);
+/// Those of 3 x 3 kernels and stride 1 that are faster on our Winograd kernels.
+[[nodiscard]] std::optional<Kernel> plan_winograd(const Node& node, const PlanContext& context);
+[[nodiscard]] std::optional<Kernel> plan_winograd_backward_input(const Node& node, const PlanContext& context);
+/// The reorder into the layout those two want their weights in; nothing for another `to`.
+[[nodiscard]] std::optional<Kernel> plan_winograd_weights(const Type& type, const Layout& from, const Layout& to);
 [[nodiscard]] std::optional<Kernel> plan_linear(const Node& node, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_matmul(const Node& node, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_batch_norm(const Node& node, const PlanContext& context);

@@ -17,7 +17,10 @@ public:
     explicit DnnlLayout(const dnnl::memory::desc& desc) : desc_(desc) {}
     [[nodiscard]] std::string name() const override;
     [[nodiscard]] std::size_t bytes() const override { return desc_.get_size(); }
-    [[nodiscard]] bool equals(const LayoutDetail& other) const override { return desc_ == static_cast<const DnnlLayout&>(other).desc_; }
+    [[nodiscard]] bool equals(const LayoutDetail& other) const override {
+        const auto* same = dynamic_cast<const DnnlLayout*>(&other);
+        return same && desc_ == same->desc_;
+    }
     [[nodiscard]] const dnnl::memory::desc& desc() const { return desc_; }
 
 private:

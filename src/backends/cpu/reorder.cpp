@@ -47,6 +47,7 @@ Kernel plan_transpose(const Shape& shape, const Layout& from, const Layout& to, 
 }  // namespace
 
 Kernel plan_reorder(const Type& type, const Layout& from, const Layout& to, const PlanContext& context) {
+    if (auto kernel = plan_winograd_weights(type, from, to)) return *std::move(kernel);
     if (type.shape.rank() == 4 && type.shape.elements() > 0 && ((!from && is_channels_last(to)) || (!to && is_channels_last(from)))) return plan_transpose(type.shape, from, to, context);
     const Layout& shaping = from ? from : to;
     const Shape shape = shape_for(type.shape, shaping);

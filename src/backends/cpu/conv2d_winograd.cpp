@@ -1,0 +1,132 @@
+// Which 3 x 3 convolutions (and their data gradients) run on our Winograd kernels, and the layout of their transformed weights.
+#include "backends/cpu/kernels.h"
+#include "backends/cpu/winograd.h"
+
+namespace fovea::cpu {
+
+namespace {
+
+using G = WinogradGeometry;
+
+/// Weights as the 36 matrices the kernels multiply by. Four times the bytes, and rounded: made from the plain or blocked weight, never back.
+class WinogradLayout final : public LayoutDetail {
+public:
+    WinogradLayout(const Shape& weight, bool is_turned) : weight_(weight), is_turned_(is_turned) {}
+    [[nodiscard]] std::string name() const override { return is_turned_ ? "winograd4x4 turned" : "winograd4x4"; }
+    [[nodiscard]] std::size_t bytes() const override { return static_cast<std::size_t>(G::points * weight_[0] * weight_[1]) * sizeof(float); }
+    [[nodiscard]] bool equals(const LayoutDetail& other) const override {
+        const auto* same = dynamic_cast<const WinogradLayout*>(&other);
+        return same && same->weight_ == weight_ && same->is_turned_ == is_turned_;
+    }
+    [[nodiscard]] bool is_one_way() const override { return true; }
+    [[nodiscard]] Layout made_from() const override {
+        return layout_of(dnnl::memory::desc(dims_of(weight_), dnnl::memory::data_type::f32, dnnl::memory::format_tag::OIhw16i16o), weight_);
+    }
+    [[nodiscard]] bool is_turned() const { return is_turned_; }
+
+private:
+    Shape weight_;
+    bool is_turned_;
+};
+
+/// Seconds are compared in multiples of a multiply-add at the rate oneDNN's channels-last kernels reach.
+struct Costs {
+    double direct, winograd;
+};
+
+// Fitted on one Zen 5 core (AVX-512), maps of 7 to 56 and 16 to 512 channels: an element of a transform costs about 10 multiply-adds of a
+// direct convolution, an element of the matrices about 4 when it has to come from memory because the tiles are few.
+Costs costs_of(const G& g, std::int64_t samples) {
+    const auto channels = static_cast<double>(g.channels), outputs = static_cast<double>(g.outputs), tiles = static_cast<double>(samples * g.tiles());
+    const double direct = 9 * channels * outputs * static_cast<double>(samples * g.out_height * g.out_width);
+    constexpr double transform = 10, weight = 4;
+    return {direct, G::points * (channels * outputs * tiles + transform * (channels + outputs) * tiles + weight * channels * outputs)};
+}
+
+/// What both directions ask of a node; `x` goes in, `y` comes out.
+std::optional<G> geometry_of(const Node& node, const PlanContext& context, const Shape& w, const Shape& x, const Shape& y, bool is_turned) {
+    const auto stride = node.attrs.integers("stride"), pad = node.attrs.integers("pad"), dilation = node.attrs.integers("dilation");
+    const auto all = [](const auto& list, auto&& is) { return std::ranges::all_of(list, is); };
+    const auto is_one = [](std::int64_t i) { return i == 1; };
+    if (!context.allows_winograd || !winograd().is_supported || context.real != DType::f32) return {};
+    if (w[2] != 3 || w[3] != 3 || w[0] % G::lanes || w[1] % G::lanes || node.attrs.integer("groups") != 1) return {};
+    if (!all(stride, is_one) || !all(dilation, is_one) || !all(pad, [](std::int64_t p) { return p >= 0; }) || x.elements() == 0 || y.elements() == 0) return {};
+    G g{.channels = x[1], .outputs = y[1], .height = x[2], .width = x[3], .out_height = y[2], .out_width = y[3], .before_h = pad[0], .before_w = pad[2], .block = 0};
+    if (is_turned) g.before_h = 2 - pad[0], g.before_w = 2 - pad[2];
+    // v and m of 32 tiles stay in the second-level cache; matrices beyond it are worth more tiles per pass.
+    constexpr std::int64_t cached_matrices = 8 << 20, few = 32, many = 96;
+    g.block = G::points * g.channels * g.outputs * 4 > cached_matrices ? many : few;
+    g.block = std::min(g.block, x[0] * g.tiles());
+    const Costs costs = costs_of(g, x[0]);
+    if (!context.forces_winograd && costs.winograd >= costs.direct) return {};
+    return g;
+}
+
+Kernel kernel_of(const Node& node, const PlanContext& context, const G& g, const Shape& x, const Shape& y, const Shape& w, bool is_turned, bool has_bias, bool has_residual, bool relu) {
+    Kernel kernel;
+    kernel.name = std::string("winograd4x4:") + winograd().name;
+    kernel.in.resize(node.inputs.size());
+    kernel.in[0] = channels_last(x);
+    kernel.in[1] = std::make_shared<WinogradLayout>(w, is_turned);
+    if (has_residual) kernel.in[3] = channels_last(y), kernel.in_place = {3};
+    kernel.out = {channels_last(y)};
+    kernel.workspace_bytes = static_cast<std::size_t>(g.work()) * sizeof(float);
+    const auto run = [=](const KernelArgs& args, std::int64_t begin, std::int64_t end) {
+        winograd().convolve(as_f32(args.out[0]), as_f32(args.in[0]), as_f32(args.in[1]), has_bias ? as_f32(args.in[2]) : nullptr, has_residual ? as_f32(args.in[3]) : nullptr, relu,
+                            as_f32(args.workspace), g, begin, end);
+    };
+    if (context.is_sharded() && x[0] == context.rows) {
+        kernel.phases.push_back({.kind = Phase::Kind::rows, .row_reads = has_residual ? 0b1001u : 1u, .run = [=, tiles = g.tiles()](const KernelArgs& args, const Part& part) {
+                                     run(args, part.begin * tiles, part.end * tiles);
+                                 }});
+        return kernel;
+    }
+    const std::int64_t tiles = x[0] * g.tiles(), blocks = (tiles + g.block - 1) / g.block;
+    kernel.phases.push_back({.parts = static_cast<int>(std::min<std::int64_t>(blocks, 16)), .run = [=](const KernelArgs& args, const Part& part) {
+                                 const auto [begin, end] = piece(part, tiles);
+                                 run(args, begin, end);
+                             }});
+    return kernel;
+}
+
+}  // namespace
+
+std::optional<Kernel> plan_winograd(const Node& node, const PlanContext& context) {
+    const Shape &x = node.inputs[0].shape(), &w = node.inputs[1].shape(), &y = node.outputs[0].shape;
+    const auto g = geometry_of(node, context, w, x, y, false);
+    if (!g) return {};
+    const bool has_bias = node.inputs.size() > 2 && !node.inputs[2].is_empty(), has_residual = node.inputs.size() > 3 && !node.inputs[3].is_empty();
+    return kernel_of(node, context, *g, x, y, w, false, has_bias, has_residual, node.attrs.text("activation") == "relu");
+}
+
+std::optional<Kernel> plan_winograd_backward_input(const Node& node, const PlanContext& context) {
+    const Shape &dy = node.inputs[0].shape(), &w = node.inputs[1].shape(), &dx = node.outputs[0].shape;
+    const auto g = geometry_of(node, context, w, dy, dx, true);
+    const bool has_bias = node.inputs.size() > 3 && !node.inputs[3].is_empty();
+    if (!g || has_bias) return {};
+    return kernel_of(node, context, *g, dy, dx, w, true, false, false, false);
+}
+
+std::optional<Kernel> plan_winograd_weights(const Type& type, const Layout& from, const Layout& to) {
+    const auto* target = dynamic_cast<const WinogradLayout*>(to.get());
+    if (!target) return {};
+    const std::int64_t k = type.shape[0], c = type.shape[1], taps = 9, lanes = G::lanes, square = lanes * lanes;
+    const bool is_turned = target->is_turned();
+    const std::int64_t k_block = from ? c * taps * lanes : lanes * c * taps, c_block = from ? taps * square : lanes * taps;
+    const std::int64_t k_step = from ? 1 : c * taps, c_step = from ? lanes : taps;
+    WinogradWeights g{.contracted = c, .outputs = k, .output_block = k_block, .contracted_block = c_block, .output_step = k_step, .contracted_step = c_step, .tap_step = from ? square : 1,
+                      .is_turned = is_turned};
+    if (is_turned) std::swap(g.contracted, g.outputs), std::swap(g.output_block, g.contracted_block), std::swap(g.output_step, g.contracted_step);
+    Kernel kernel;
+    kernel.name = std::string("winograd4x4:") + winograd().name;
+    kernel.in = {from};
+    kernel.out = {to};
+    constexpr std::int64_t unit_bytes = (9 + G::points) * G::lanes * G::lanes * 4;
+    kernel.phases.push_back({.parts = split_parts(g.units(), unit_bytes), .run = [g](const KernelArgs& args, const Part& part) {
+                                 const auto [begin, end] = piece(part, g.units());
+                                 winograd().weights(as_f32(args.out[0]), as_f32(args.in[0]), g, begin, end);
+                             }});
+    return kernel;
+}
+
+}  // namespace fovea::cpu

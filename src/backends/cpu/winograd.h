@@ -1,0 +1,50 @@
+// Winograd's minimal filtering F(4x4, 3x3) on channels-last maps: 4 x 4 outputs take 36 multiplications per pair of channels instead of 144.
+// Lavin and Gray 2016, "Fast Algorithms for Convolutional Neural Networks", arXiv:1509.09308. Three steps over a block of tiles:
+//   v[36][C/16][tiles][16] = B' d B      of 6 x 6 pieces of the input that overlap by two
+//   m[36][K/16][tiles][16] = v u         one matrix product for each of the 36 points
+//   y                      = A' m A      and the bias, the residual and the rectifier on the way out
+// The data gradient is the same convolution with the filter turned by 180 degrees and C and K exchanged.
+#pragma once
+
+#include <cstdint>
+
+namespace fovea::cpu {
+
+struct WinogradGeometry {
+    static constexpr std::int64_t points = 36, tile = 4, lanes = 16, panel = 64;
+    std::int64_t channels, outputs;                       ///< multiples of 16
+    std::int64_t height, width, out_height, out_width;    ///< one map in, one map out
+    std::int64_t before_h, before_w;                      ///< padding; what lies past the other edges follows from the sizes
+    std::int64_t block;                                   ///< most tiles worked on at a time
+
+    [[nodiscard]] std::int64_t tiles_h() const { return (out_height + tile - 1) / tile; }
+    [[nodiscard]] std::int64_t tiles_w() const { return (out_width + tile - 1) / tile; }
+    [[nodiscard]] std::int64_t tiles() const { return tiles_h() * tiles_w(); }
+    /// Floats between two points of v or m: an odd number of cache lines, so that the 36 stores of a tile meet different cache sets.
+    [[nodiscard]] static std::int64_t point_stride(std::int64_t tiles, std::int64_t channels) { return (tiles * channels / lanes | 1) * lanes; }
+    /// Floats of working memory: v, m, and a pixel of zeros.
+    [[nodiscard]] std::int64_t work() const { return points * (point_stride(block, channels) + point_stride(block, outputs)) + channels; }
+};
+
+/// Where the weight w[k, c, r, s] lies, in floats, in blocks of 16 x 16 channels; and which of K and C the product runs over.
+struct WinogradWeights {
+    std::int64_t contracted, outputs;                     ///< C and K, or K and C for the data gradient
+    std::int64_t output_block, contracted_block;          ///< steps from one block of 16 channels to the next
+    std::int64_t output_step, contracted_step, tap_step;  ///< steps within a block
+    bool is_turned;                                       ///< the data gradient's filter
+    /// Units of 16 x 16 channels the work can be cut into.
+    [[nodiscard]] std::int64_t units() const { return contracted / 16 * (outputs / 16); }
+};
+
+struct Winograd {
+    bool is_supported;  ///< the kernels hold 24 sums of 16 lanes in registers: AVX-512 only
+    const char* name;
+    /// u[36][K / 64][C][64] (the last panel narrower) from the weights, units [begin, end).
+    void (*weights)(float* u, const float* w, const WinogradWeights& geometry, std::int64_t begin, std::int64_t end);
+    /// The tiles [begin, end) of all samples. bias and residual (which may be y) may be null.
+    void (*convolve)(float* y, const float* x, const float* u, const float* bias, const float* residual, bool relu, float* work, const WinogradGeometry& geometry, std::int64_t begin,
+                     std::int64_t end);
+};
+[[nodiscard]] const Winograd& winograd();
+
+}  // namespace fovea::cpu

@@ -1,0 +1,131 @@
+// Winograd's convolution wherever there is a kernel for it, and where the cost rule wants it.
+#include "compare.h"
+#include "fovea/ops.h"
+
+namespace fovea {
+namespace {
+
+using test::Compared;
+using test::filled;
+using Xs = std::vector<Value>;
+const CompileOptions always{.winograd = Winograd4x4::always};
+
+// The transforms add and subtract numbers up to ten times the result: with the points chosen 1e-6 of the norm remains at a few hundred
+// channels (three to five times a direct sum's error). A wrong tile edge or matrix shows at 1e-2 and above.
+constexpr double winograd_limit = test::f32_limit;
+
+std::int64_t winograd_nodes(const Executable& executable) {
+    return std::ranges::count_if(executable.plan(), [](const PlanLine& line) { return line.op.starts_with("conv2d") && line.kernel.starts_with("winograd"); });
+}
+
+bool has_kernel() {
+    Graph graph;
+    graph.output("y", conv2d(graph.input("x", {1, 16, 4, 4}), {.out = 16, .kernel = 3}));
+    return winograd_nodes(compile(graph, {}, always)) == 1;
+}
+
+#define SKIP_WITHOUT_KERNEL() \
+    if (!has_kernel()) GTEST_SKIP() << "no AVX-512: there is no Winograd kernel"
+
+void expect_winograd_equals_loops(const std::string& name, const Shape& x, const std::function<Value(const Value&)>& f, std::int64_t nodes = 2) {
+    const test::Case c{name + " on " + x.str(), {filled(x, "x")}, [&](Graph&, const Xs& xs) { return f(xs[0]); }};
+    EXPECT_EQ(winograd_nodes(Compared(c).compiled(always)), nodes) << c.name;
+    test::expect_cpu_equals_loops(c, winograd_limit, always);
+}
+
+TEST(Winograd, EqualsTheLoopsInBothDirectionsOnAwkwardMaps) {
+    SKIP_WITHOUT_KERNEL();
+    // One sample to nine: in pieces and by rows; maps of less than a tile, of whole tiles, and one past them.
+    const std::vector<Shape> shapes{{1, 16, 1, 1}, {1, 16, 3, 35}, {2, 32, 5, 4}, {3, 48, 8, 9}, {9, 16, 35, 33}, {9, 80, 6, 7}, {8, 64, 12, 13}};
+    for (const Shape& x : shapes)
+        for (std::int64_t pad : {0, 1, 2}) {
+            if (x[2] + 2 * pad < 3 || x[3] + 2 * pad < 3) continue;
+            expect_winograd_equals_loops("pad " + std::to_string(pad), x, [=](const Value& v) { return conv2d(v, {.out = x[1] == 32 ? 112 : 16 * (pad + 1), .kernel = 3, .pad = pad}); });
+        }
+}
+
+TEST(Winograd, EqualsTheLoopsWithUnevenPads) {
+    SKIP_WITHOUT_KERNEL();
+    expect_winograd_equals_loops("pads 0 2 3 1", {9, 16, 7, 10}, [](const Value& v) { return conv2d(v, {.out = 32, .kernel = 3, .pad = {0, 2, 3, 1}, .bias = false}); });
+}
+
+TEST(Winograd, AddsTheBiasTheResidualAndRectifies) {
+    SKIP_WITHOUT_KERNEL();
+    for (std::int64_t n : {1, 9}) {
+        expect_winograd_equals_loops("relu", {n, 16, 9, 6}, [](const Value& v) { return relu(conv2d(v, {.out = 48, .kernel = 3, .pad = 1})); });
+        expect_winograd_equals_loops("residual and relu", {n, 32, 7, 9}, [](const Value& v) { return relu(conv2d(v, {.out = 32, .kernel = 3, .pad = 1}) + v); });
+        expect_winograd_equals_loops("residual, no bias", {n, 32, 7, 9}, [](const Value& v) { return conv2d(v, {.out = 32, .kernel = 3, .pad = 1, .bias = false}) + v; });
+    }
+}
+
+TEST(Winograd, LeavesOtherProblemsToTheDirectKernels) {
+    for (const Conv2dSpec& spec : {Conv2dSpec{.out = 16, .kernel = 3, .stride = 2, .pad = 1}, Conv2dSpec{.out = 16, .kernel = 3, .pad = 2, .dilation = 2}, Conv2dSpec{.out = 17, .kernel = 3},
+                                   Conv2dSpec{.out = 32, .kernel = 3, .groups = 2}, Conv2dSpec{.out = 16, .kernel = 5}})
+        expect_winograd_equals_loops("direct", {3, 32, 7, 9}, [&](const Value& v) { return conv2d(v, spec); }, 0);
+}
+
+TEST(Winograd, IsChosenByShapeAndCanBeSwitchedOff) {
+    SKIP_WITHOUT_KERNEL();
+    const auto nodes = [](const Shape& x, Winograd4x4 choice) {
+        Graph graph;
+        graph.output("y", conv2d(graph.input("x", x), {.out = x[1], .kernel = 3, .pad = 1}));
+        return winograd_nodes(compile(graph, {}, {.winograd = choice}));
+    };
+    EXPECT_EQ(nodes({16, 64, 56, 56}, Winograd4x4::by_cost), 1);
+    EXPECT_EQ(nodes({16, 64, 56, 56}, Winograd4x4::never), 0);
+    EXPECT_EQ(nodes({1, 512, 1, 1}, Winograd4x4::by_cost), 0);  // its matrices are read for one pixel
+    EXPECT_EQ(nodes({1, 512, 1, 1}, Winograd4x4::always), 1);
+}
+
+/// Two convolutions, a loss and a step of gradient descent on every parameter.
+struct Training {
+    Graph graph;
+    Parameters parameters;
+    Tensor image = filled({9, 16, 10, 6}, "image").to(DType::f32);
+
+    explicit Training(bool updates) {
+        Value x = relu(conv2d(graph.input("x", {9, 16, 10, 6}), {.out = 32, .kernel = 3, .pad = 1}, "a"));
+        const Value y = mean(square(conv2d(x, {.out = 16, .kernel = 3, .pad = 1}, "b")));
+        graph.output("y", y);
+        for (const ParameterInfo& info : graph.parameters()) parameters.set(info.name, filled(info.type.shape, info.name, -0.3, 0.3).to(DType::f32));
+        if (!updates) return;
+        std::vector<Value> weights;
+        for (const ParameterInfo& info : std::vector<ParameterInfo>(graph.parameters())) weights.push_back(graph.find(info.name));
+        const std::vector<Value> d = gradients(y, weights);
+        for (std::size_t i = 0; i < d.size(); ++i) graph.update(weights[i], weights[i] - d[i] * scalar(graph, 0.5));
+    }
+    /// The loss of three runs on `state`.
+    [[nodiscard]] std::vector<double> losses(const std::shared_ptr<State>& state, const CompileOptions& options) const {
+        Session session(compile(graph, {}, options), state);
+        std::vector<double> values;
+        for (int i = 0; i < 3; ++i) values.push_back(session.run({{"x", image}})[0].at(0));
+        return values;
+    }
+};
+
+TEST(Winograd, FollowsTheWeightsAsTheyAreTrained) {
+    SKIP_WITHOUT_KERNEL();
+    const Training step(true), loss(false);
+    const auto state = std::make_shared<State>(step.parameters), exact = std::make_shared<State>(step.parameters);
+    Session evaluation(compile(loss.graph, {}, {.inference = true, .winograd = Winograd4x4::always}), state);
+    const auto evaluated = [&] { return evaluation.run({{"x", step.image}})[0].at(0); };
+    EXPECT_GT(winograd_nodes(compile(step.graph, {}, always)), 2);
+    const double before = evaluated();
+    const auto got = step.losses(state, always), want = step.losses(exact, {.backend = "reference", .precision = Precision::f64});
+    EXPECT_NEAR(before, want[0], 1e-5 * want[0]);
+    for (std::size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], want[i], 1e-5 * want[i]) << "step " << i;
+    EXPECT_LT(want[2], 0.9 * want[0]) << "the steps change little: this test would not see stale weights";
+    // The program compiled for inference keeps its transformed weights between runs: they must be those of now.
+    EXPECT_NEAR(evaluated(), loss.losses(exact, {.backend = "reference", .precision = Precision::f64})[0], 1e-5 * want[0]);
+}
+
+TEST(Winograd, LeavesTheParametersOfAnInferenceProgramAsTheyWere) {
+    const Training loss(false);
+    const auto state = std::make_shared<State>(loss.parameters);
+    (void)loss.losses(state, {.inference = true, .winograd = Winograd4x4::always});
+    for (const std::string& name : loss.parameters.names())
+        EXPECT_EQ(std::memcmp(state->read(name).raw(), loss.parameters.at(name).raw(), loss.parameters.at(name).bytes()), 0) << name;
+}
+
+}  // namespace
+}  // namespace fovea
