@@ -65,8 +65,8 @@ TEST(CpuThinConv, EqualsTheLoopsOnLinesOfEveryWidth) {
             on_maps({{"5x5" + on, [](const Value& x) { return relu(conv2d(x, {.out = 6, .kernel = 5, .pad = 2})); }},
                      {"pooled" + on, [](const Value& x) { return max_pool(relu(conv2d(x, {.out = 5, .kernel = {3, 2}, .pad = 1})), {.kernel = 2, .ceil = true}); }},
                      {"1x1" + on, [](const Value& x) { return conv2d(x, {.out = 2, .kernel = 1, .bias = false}); }}},
-                    {{n, 1, 5, width}, {n, 3, 4, width}}, false);
-            if (width >= 5) on_maps({{"5x5 without pad" + on, [](const Value& x) { return conv2d(x, {.out = 6, .kernel = 5}); }}}, {{n, 1, 7, width}, {n, 6, 8, width}}, false);
+                    {{n, 1, 5, width}, {n, 3, 4, width}});
+            if (width >= 5) on_maps({{"5x5 without pad" + on, [](const Value& x) { return conv2d(x, {.out = 6, .kernel = 5}); }}}, {{n, 1, 7, width}, {n, 6, 8, width}});
         }
 }
 
@@ -75,7 +75,7 @@ TEST(CpuThinConv, EqualsTheLoopsForEveryNumberOfFilters) {
         const std::string with = " with " + std::to_string(filters) + " filters";
         on_maps({{"5x5" + with, [=](const Value& x) { return conv2d(x, {.out = filters, .kernel = 5, .pad = 1}); }},
                  {"pooled" + with, [=](const Value& x) { return max_pool(conv2d(x, {.out = filters, .kernel = 3}), {.kernel = 2}); }}},
-                {{1, 1, 12, 13}, {9, 2, 6, 25}, {9, 4, 5, 6}, {3, 6, 12, 12}, {10, 8, 7, 11}}, false);
+                {{1, 1, 12, 13}, {9, 2, 6, 25}, {9, 4, 5, 6}, {3, 6, 12, 12}, {10, 8, 7, 11}});
     }
 }
 
@@ -87,9 +87,9 @@ TEST(CpuThinConv, EqualsTheLoopsWithStridesAndUnevenPads) {
              {"stride beyond the kernel", [](const Value& x) { return conv2d(x, {.out = 4, .kernel = 2, .stride = 5}); }},
              {"wide pad", [](const Value& x) { return conv2d(x, {.out = 9, .kernel = 3, .pad = 9}); }},
              {"after another", [](const Value& x) { return conv2d(relu(conv2d(x, {.out = 3, .kernel = 3, .pad = 1}, "a")), {.out = 10, .kernel = 3, .stride = 2}, "b"); }}},
-            {{1, 1, 9, 21}, {2, 3, 19, 8}, {9, 1, 19, 40}, {9, 4, 8, 9}, {16, 7, 9, 20}, {8, 2, 29, 45}}, false);
+            {{1, 1, 9, 21}, {2, 3, 19, 8}, {9, 1, 19, 40}, {9, 4, 8, 9}, {16, 7, 9, 20}, {8, 2, 29, 45}});
     // Too large to be copied at once.
-    on_maps({{"3x3", [](const Value& x) { return conv2d(x, {.out = 3, .kernel = 3, .pad = 1}); }}}, {{1, 37, 60, 61}, {9, 18, 60, 61}}, false);
+    on_maps({{"3x3", [](const Value& x) { return conv2d(x, {.out = 3, .kernel = 3, .pad = 1}); }}}, {{1, 37, 60, 61}, {9, 18, 60, 61}});
 }
 
 TEST(CpuThinConv, PoolingJoinsTheConvolutionOnlyWhereNobodyElseReadsIt) {

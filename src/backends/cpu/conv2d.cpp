@@ -242,6 +242,7 @@ std::vector<Slab> slabs_of(const PlanContext& context, const Geometry& g, const 
 }  // namespace
 
 std::optional<Kernel> plan_conv2d_backward_weight(const Node& node, const PlanContext& context) {
+    if (auto thin = plan_thin_conv2d_backward_weight(node, context)) return thin;
     const Geometry g(node.attrs);
     const Shape &x = node.inputs[0].shape(), &dy = node.inputs[1].shape(), &w = node.outputs[0].shape;
     const bool has_bias = node.outputs.size() > 1;

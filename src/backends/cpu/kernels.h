@@ -10,6 +10,7 @@ namespace fovea::cpu {
 [[nodiscard]] std::optional<Kernel> plan_conv2d(const Node& node, const PlanContext& context);
 /// Convolutions with few channels, and the pooling after them.
 [[nodiscard]] std::optional<Kernel> plan_thin_conv2d(const Node& node, const PlanContext& context);
+[[nodiscard]] std::optional<Kernel> plan_thin_conv2d_backward_weight(const Node& node, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_conv2d_backward_input(const Node& node, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_conv2d_backward_weight(const Node& node, const PlanContext& context);
 /// Those of 3 x 3 kernels and stride 1 that are faster on our Winograd kernels.

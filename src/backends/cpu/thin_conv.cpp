@@ -10,8 +10,7 @@ namespace fovea::cpu {
 
 namespace {
 
-ThinConv geometry_of(const Node& node) {
-    const Shape &x = node.inputs[0].shape(), &w = node.inputs[1].shape(), &y = node.outputs[0].shape;
+ThinConv geometry_of(const Node& node, const Shape& x, const Shape& w, const Shape& y) {
     const auto stride = node.attrs.integers("stride"), pad = node.attrs.integers("pad");
     return {.channels = x[1], .height = x[2], .width = x[3], .filters = w[0], .out_height = y[2], .out_width = y[3], .kernel_h = w[2], .kernel_w = w[3], .stride_h = stride[0],
             .stride_w = stride[1], .before_h = pad[0], .before_w = pad[2], .is_planar = true, .rectifies = node.attrs.text("activation") == "relu", .pools = false};
@@ -51,7 +50,7 @@ Form form_of(const ThinConv& g) {
 
 std::optional<Kernel> plan_thin_conv2d(const Node& node, const PlanContext& context) {
     if (!thin_conv().by_pixels || !is_plain(node)) return {};
-    ThinConv g = geometry_of(node);
+    ThinConv g = geometry_of(node, node.inputs[0].shape(), node.inputs[1].shape(), node.outputs[0].shape);
     const Form form = form_of(g);
     if (form == Form::none) return {};
     const Value& input = node.inputs[0];
@@ -108,6 +107,40 @@ std::optional<Kernel> plan_thin_conv2d(const Node& node, const PlanContext& cont
                                      const std::int64_t n = part.index / pieces, i = part.index % pieces;
                                      run(args, part.index, n, 1, units * i / pieces, units * (i + 1) / pieces);
                                  }});
+    return kernel;
+}
+
+std::optional<Kernel> plan_thin_conv2d_backward_weight(const Node& node, const PlanContext& context) {
+    if (!thin_conv().gradient || !is_plain(node)) return {};
+    const Shape &x = node.inputs[0].shape(), &dy = node.inputs[1].shape(), &w = node.outputs[0].shape;
+    ThinConv g = geometry_of(node, x, w, dy);
+    g.is_planar = context.is_undecided(node.inputs[0]) || !context.layout(node.inputs[0]);
+    // Measured as the forward convolution was; a sample's gradient should stay in the second-level cache.
+    constexpr std::int64_t most_floats = 128 << 10;
+    const std::int64_t work = thin_conv().gradient_work(g);
+    if (dy.elements() == 0 || g.channels > 4 || g.filters > 20 || g.out_width < 12 || g.taps() * g.filters > 4096 || work > most_floats) return {};
+    const bool has_bias = node.outputs.size() > 1, sharded = context.is_sharded() && x[0] == context.rows;
+    const std::int64_t samples = x[0], x_row = x.elements() / samples, dy_row = dy.elements() / samples, weights = w.elements(), filters = w[0];
+    const std::int64_t part_floats = (weights + filters + 15) / 16 * 16 + (work + 15) / 16 * 16;
+    const int parts = sharded ? context.parts() : static_cast<int>(samples);
+
+    Kernel kernel;
+    kernel.name = std::string("simd:pixels:") + simd().name;
+    kernel.in = {g.is_planar ? Layout{} : channels_last(x), channels_last(dy), nullptr};
+    kernel.out.resize(node.outputs.size());
+    kernel.scratch_bytes = static_cast<std::size_t>(part_floats * 4 * parts);
+    // Each part's sums, then the parts' in their order.
+    kernel.phases.push_back({.kind = sharded ? Phase::Kind::rows : Phase::Kind::split, .parts = parts, .row_reads = sharded ? 0b11u : 0u, .writes = 0, .uses_scratch = true,
+                             .run = [=](const KernelArgs& args, const Part& part) {
+                                 const std::int64_t first = sharded ? part.begin : part.index, count = sharded ? part.end - part.begin : 1;
+                                 float* dw = as_f32(args.scratch) + part_floats * part.index;
+                                 thin_conv().gradient(dw, has_bias ? dw + weights : nullptr, as_f32(args.in[0]) + first * x_row, as_f32(args.in[1]) + first * dy_row,
+                                                      dw + (weights + filters + 15) / 16 * 16, g, count);
+                             }});
+    kernel.phases.push_back({.reads = 0, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part&) {
+                                 simd().sum_parts(as_f32(args.out[0]), as_f32(args.scratch), part_floats, parts, weights);
+                                 if (has_bias) simd().sum_parts(as_f32(args.out[1]), as_f32(args.scratch) + weights, part_floats, parts, filters);
+                             }});
     return kernel;
 }
 

@@ -25,7 +25,10 @@ struct ThinConvKernels {
     void (*by_pixels)(float* y, const float* x, const float* weight, const float* bias, float* work, const ThinConv& conv, std::int64_t samples, std::int64_t begin, std::int64_t end, bool has_more);
     /// Filters side by side in a vector; x and y channels last, weight [R, S, C, K].
     void (*by_filters)(float* y, const float* x, const float* weight, const float* bias, float* work, const ThinConv& conv, std::int64_t samples, std::int64_t begin, std::int64_t end);
-    /// Floats of working memory of either, for calls of at most `units` units.
+    /// Sums over `samples`: dw [K, C, R, S] and db [K] (or null) of dy, channels last. x as by_pixels takes it.
+    void (*gradient)(float* dw, float* db, const float* x, const float* dy, float* work, const ThinConv& conv, std::int64_t samples);
+    std::int64_t (*gradient_work)(const ThinConv& conv);
+    /// Floats of working memory of by_pixels and by_filters, for calls of at most `units` units.
     std::int64_t (*pixels_work)(const ThinConv& conv, std::int64_t units);
     std::int64_t (*filters_work)(const ThinConv& conv, std::int64_t units);
     /// out[c, r] = in[r, c]

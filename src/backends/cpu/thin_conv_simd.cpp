@@ -1,10 +1,11 @@
-// Two direct convolutions, compiled once per instruction set. Every output is one chain of multiply-adds over the taps in order, starting
+// Two direct convolutions and a weight gradient, compiled once per instruction set. Every output is one chain of multiply-adds over the taps in order, starting
 // from the bias, so neither the blocks nor the pieces the work is cut into change a bit of it.
 //
 // by_pixels: a vector holds 16 pixels of a line and a tap is one (unaligned) load of the input; filters are broadcast. Lines are computed in
 // pairs: with 24 columns, two vectors for the first 16 of each line and one whose halves are the last 8 of both. What a pair gives is kept
 // planar in the first-level cache (pooled first, where the network pools) and transposed on its way out.
 // by_filters: a vector holds filters, the input is broadcast; a block is two lines by up to eight columns.
+// gradient: a vector holds 16 pixels of a line, as in by_pixels; each weight's vector of partial sums is added up at the end.
 #include "backends/cpu/thin_conv.h"
 
 #include <algorithm>
@@ -57,11 +58,11 @@ void transpose(float* out, std::int64_t out_pitch, const float* in, std::int64_t
 }
 
 #if HWY_TARGET == HWY_SCALAR  // nothing to gain: the planner leaves the node to others
-ThinConvKernels thin_conv_table() { return {nullptr, nullptr, nullptr, nullptr, transpose}; }
+ThinConvKernels thin_conv_table() { return {nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, transpose}; }
 #else
 
-/// The larger value; a NaN beats every number, and the first wins.
-HWY_INLINE V larger(V a, V b) { return hn::IfThenElse(hn::Or(hn::Gt(b, a), hn::AndNot(hn::Eq(b, b), hn::Eq(a, a))), b, a); }
+/// The larger value; a NaN beats every number (Max gives b where either is one).
+HWY_INLINE V larger(V a, V b) { return hn::IfThenElse(hn::Eq(a, a), hn::Max(a, b), a); }
 /// NaN compares false and is passed on.
 HWY_INLINE V rectified(V v) { return hn::IfThenZeroElse(hn::Lt(v, hn::Zero(D())), v); }
 
@@ -82,7 +83,7 @@ struct Planes {
     std::int64_t columns, line, plane;  ///< floats of a stretch, a line (stride_w stretches), a plane
     bool is_direct;                     ///< the input lies like this already
 
-    Planes(const ThinConv& g, std::int64_t units) : is_direct(g.is_planar && g.stride_w == 1 && !g.is_padded()) {
+    Planes(const ThinConv& g, std::int64_t units, bool may_be_direct = true) : is_direct(may_be_direct && g.is_planar && g.stride_w == 1 && !g.is_padded()) {
         columns = is_direct ? g.width : rounded(g.out_width) + (g.kernel_w - 1) / g.stride_w;
         line = columns * g.stride_w;
         plane = is_direct ? g.height * g.width : line * lines(g, units);
@@ -156,15 +157,16 @@ template <int K, bool with_halves> HWY_INLINE void run_block(const Block& b, std
         }
     }
     for (int k = 0; k < K; ++k) {
-        if (b.rectifies)
-            for (int n = 0; n < N; ++n) sums[k][n] = rectified(sums[k][n]);
         float* first = b.first + k * b.pitch;
         if (b.pools) {
             const V low = larger(sums[k][0], sums[k][1]);
             V high = low;
             if constexpr (with_halves) high = larger(sums[k][2], hn::Combine(d, hn::LowerHalf(half, sums[k][2]), hn::UpperHalf(half, sums[k][2])));
-            hn::StoreU(larger(hn::ConcatEven(d, high, low), hn::ConcatOdd(d, high, low)), d, first + q / 2);
+            const V pooled = larger(hn::ConcatEven(d, high, low), hn::ConcatOdd(d, high, low));
+            hn::StoreU(b.rectifies ? rectified(pooled) : pooled, d, first + q / 2);
         } else {
+            if (b.rectifies)
+                for (int n = 0; n < N; ++n) sums[k][n] = rectified(sums[k][n]);
             float* second = b.second + k * b.pitch;
             hn::StoreU(sums[k][0], d, first + q);
             hn::StoreU(sums[k][1], d, second + q);
@@ -254,6 +256,91 @@ void by_pixels(float* y, const float* x, const float* weight, const float* bias,
     }
 }
 
+/// The weight gradient: K filters by S neighbouring taps of one line of the kernel, each a vector that sums over the pixels it passes.
+struct Sums {
+    const float* x;   ///< the taps' line of the first output line
+    const float* dy;  ///< planes of the filters, lines of `pitch` floats that end in zeros
+    float* sums;      ///< [K, taps] vectors, at the first filter and tap
+    std::int64_t lines, pitch, dy_plane, x_step, sums_step;
+    const std::int32_t* offsets;  ///< of the taps
+};
+
+template <int K, int S> void add_products(const Sums& g) {
+    const D d;
+    V sums[K][S];
+    for (int k = 0; k < K; ++k)
+        for (int s = 0; s < S; ++s) sums[k][s] = hn::LoadU(d, g.sums + k * g.sums_step + s * lanes);
+    for (std::int64_t line = 0; line < g.lines; ++line) {
+        const float *x = g.x + line * g.x_step, *dy = g.dy + line * g.pitch;
+        for (std::int64_t q = 0; q < g.pitch; q += lanes) {
+            V slope[K];
+            for (int k = 0; k < K; ++k) slope[k] = hn::LoadU(d, dy + k * g.dy_plane + q);
+            for (int s = 0; s < S; ++s) {
+                const V v = hn::LoadU(d, x + q + g.offsets[s]);
+                for (int k = 0; k < K; ++k) sums[k][s] = hn::MulAdd(v, slope[k], sums[k][s]);
+            }
+        }
+    }
+    for (int k = 0; k < K; ++k)
+        for (int s = 0; s < S; ++s) hn::StoreU(sums[k][s], d, g.sums + k * g.sums_step + s * lanes);
+}
+
+// 16 registers hold 2 x 5 sums and what they are made of.
+constexpr int summed_filters = HWY_MAX_BYTES == 64 ? 4 : 2, summed_taps = 5;
+template <int K> void add_taps(const Sums& g, std::int64_t taps) {
+    constexpr void (*table[])(const Sums&) = {add_products<K, 1>, add_products<K, 2>, add_products<K, 3>, add_products<K, 4>, add_products<K, 5>};
+    table[taps - 1](g);
+}
+template <int K> void add_filters(const Sums& g, std::int64_t filters, std::int64_t taps) {
+    if constexpr (K > 0) {
+        if (filters == K) add_taps<K>(g, taps);
+        else add_filters<K - 1>(g, filters, taps);
+    }
+}
+
+std::int64_t gradient_work(const ThinConv& g) {
+    return rounded(g.taps()) + g.filters * g.taps() * lanes + Planes(g, (g.out_height + 1) / 2, false).floats(g) + g.filters * g.out_height * rounded(g.out_width);
+}
+
+void gradient(float* dw, float* db, const float* x, const float* dy, float* work, const ThinConv& g, std::int64_t samples) {
+    const D d;
+    const std::int64_t units = (g.out_height + 1) / 2, taps = g.taps(), pitch = rounded(g.out_width);
+    const Planes planes(g, units, false);
+    auto* offsets = reinterpret_cast<std::int32_t*>(work);
+    float* sums = work + rounded(taps);
+    float* copied = sums + g.filters * taps * lanes;
+    float* slopes = copied + planes.floats(g);
+    const std::int64_t dy_plane = g.out_height * pitch;
+    std::fill_n(sums, g.filters * taps * lanes, 0.0f);
+    std::fill_n(slopes, g.filters * dy_plane, 0.0f);
+    if (db) std::fill_n(db, g.filters, 0.0f);
+    for (std::int64_t s = 0; s < g.kernel_w; ++s) offsets[s] = static_cast<std::int32_t>(s % g.stride_w * planes.columns + s / g.stride_w);
+    const std::int64_t groups = (g.filters + summed_filters - 1) / summed_filters, runs = (g.kernel_w + summed_taps - 1) / summed_taps;
+    for (std::int64_t n = 0; n < samples; ++n) {
+        fill(copied, x + n * g.channels * g.height * g.width, g, planes, -g.before_h, Planes::lines(g, units));
+        const float* from = dy + n * g.out_height * g.out_width * g.filters;
+        for (std::int64_t line = 0; line < g.out_height; ++line) transpose(slopes + line * pitch, dy_plane, from + line * g.out_width * g.filters, g.filters, g.out_width, g.filters);
+        for (std::int64_t group = 0; group < groups; ++group) {
+            const std::int64_t k = g.filters * group / groups, filters = g.filters * (group + 1) / groups - k;
+            for (std::int64_t c = 0; c < g.channels; ++c)
+                for (std::int64_t r = 0; r < g.kernel_h; ++r)
+                    for (std::int64_t run = 0; run < runs; ++run) {
+                        const std::int64_t s = g.kernel_w * run / runs, tap = (c * g.kernel_h + r) * g.kernel_w + s;
+                        add_filters<summed_filters>({.x = copied + c * planes.plane + r * planes.line, .dy = slopes + k * dy_plane, .sums = sums + (k * taps + tap) * lanes,
+                                                     .lines = g.out_height, .pitch = pitch, .dy_plane = dy_plane, .x_step = g.stride_h * planes.line, .sums_step = taps * lanes,
+                                                     .offsets = offsets + s},
+                                                    filters, g.kernel_w * (run + 1) / runs - s);
+                    }
+        }
+        for (std::int64_t k = 0; db && k < g.filters; ++k) {
+            V total = hn::Zero(d);
+            for (std::int64_t i = 0; i < dy_plane; i += lanes) total = hn::Add(total, hn::LoadU(d, slopes + k * dy_plane + i));
+            db[k] += hn::GetLane(hn::SumOfLanes(d, total));
+        }
+    }
+    for (std::int64_t i = 0; i < g.filters * taps; ++i) dw[i] = hn::GetLane(hn::SumOfLanes(d, hn::LoadU(d, sums + i * lanes)));
+}
+
 /// One vector of filters on two lines by M columns.
 struct Tile {
     const float* upper;
@@ -267,32 +354,38 @@ struct Tile {
     bool is_masked, rectifies, pools;
 };
 
-template <int M> HWY_INLINE void run_tile(const Tile& t) {
+template <int M, bool is_masked> HWY_INLINE void run_tile(const Tile& t) {
     const D d;
     V above[M], below[M];
     for (int m = 0; m < M; ++m) above[m] = below[m] = t.bias;
+    // One address per column and one index per line: there are registers for those.
     const float* weight = t.weight;
-    const std::int64_t pixel = t.pixel;
+    const float* column[M];
+    for (int m = 0; m < M; ++m) column[m] = t.upper + m * t.pixel;
+    const std::int64_t below_it = t.lower - t.upper;
     for (std::int64_t r = 0; r < t.rows; ++r) {
-        const float *upper = t.upper + r * t.line, *lower = t.lower + r * t.line;
-        for (std::int64_t j = 0; j < t.run; ++j, weight += t.filters) {
-            const V w = t.is_masked ? hn::MaskedLoad(t.mask, d, weight) : hn::LoadU(d, weight);
+        const std::int64_t end = r * t.line + t.run;
+        for (std::int64_t j = r * t.line, i = j + below_it; j < end; ++j, ++i, weight += t.filters) {
+            const V w = is_masked ? hn::MaskedLoad(t.mask, d, weight) : hn::LoadU(d, weight);
             for (int m = 0; m < M; ++m) {
-                above[m] = hn::MulAdd(hn::Set(d, upper[m * pixel + j]), w, above[m]);
-                below[m] = hn::MulAdd(hn::Set(d, lower[m * pixel + j]), w, below[m]);
+                above[m] = hn::MulAdd(hn::Set(d, column[m][j]), w, above[m]);
+                below[m] = hn::MulAdd(hn::Set(d, column[m][i]), w, below[m]);
             }
         }
     }
-    if (t.rectifies)
-        for (int m = 0; m < M; ++m) above[m] = rectified(above[m]), below[m] = rectified(below[m]);
     const auto store = [&](V v, float* to) HWY_ATTR {
-        if (t.is_masked) hn::BlendedStore(v, t.mask, d, to);
+        if (is_masked) hn::BlendedStore(v, t.mask, d, to);
         else hn::StoreU(v, d, to);
     };
     if (t.pools) {
-        for (int m = 0; m + 1 < M; m += 2) store(larger(larger(above[m], above[m + 1]), larger(below[m], below[m + 1])), t.first + m / 2 * t.filters);
+        for (int m = 0; m + 1 < M; m += 2) {
+            const V pooled = larger(larger(above[m], above[m + 1]), larger(below[m], below[m + 1]));
+            store(t.rectifies ? rectified(pooled) : pooled, t.first + m / 2 * t.filters);
+        }
         return;
     }
+    if (t.rectifies)
+        for (int m = 0; m < M; ++m) above[m] = rectified(above[m]), below[m] = rectified(below[m]);
     for (int m = 0; m < M; ++m) {
         store(above[m], t.first + m * t.filters);
         if (t.second) store(below[m], t.second + m * t.filters);
@@ -301,7 +394,7 @@ template <int M> HWY_INLINE void run_tile(const Tile& t) {
 
 template <int M> void run_last(const Tile& t, std::int64_t columns) {
     if constexpr (M > 0) {
-        if (columns == M) run_tile<M>(t);
+        if (columns == M) t.is_masked ? run_tile<M, true>(t) : run_tile<M, false>(t);
         else run_last<M - 1>(t, columns);
     }
 }
@@ -358,7 +451,7 @@ void by_filters(float* y, const float* x, const float* weight, const float* bias
     }
 }
 
-ThinConvKernels thin_conv_table() { return {by_pixels, by_filters, pixels_work, filters_work, transpose}; }
+ThinConvKernels thin_conv_table() { return {by_pixels, by_filters, gradient, gradient_work, pixels_work, filters_work, transpose}; }
 #endif
 
 }  // namespace fovea::cpu::HWY_NAMESPACE
