@@ -13,6 +13,7 @@ Recipe recipe_for(std::string_view model, std::int64_t channels) {
     } else if (channels == 3) {
         recipe.epochs = 10;
         recipe.optimizer_options = {{"lr", 0.1}, {"momentum", 0.9}, {"nesterov", 1}, {"weight_decay", 1e-3}};
+        recipe.clip = 2;         // mean of two seeds 76.4 % on CIFAR-10; without it 75.8 %
         recipe.init = "torch";  // the decks' sigma of 0.1 was chosen for a rate of 0.01
         recipe.augment.pad_crop = 4;
         recipe.augment.mirror = true;
