@@ -49,6 +49,12 @@ TEST(Winograd, EqualsTheLoopsWithUnevenPads) {
     expect_winograd_equals_loops("pads 0 2 3 1", {9, 16, 7, 10}, [](const Value& v) { return conv2d(v, {.out = 32, .kernel = 3, .pad = {0, 2, 3, 1}, .bias = false}); });
 }
 
+TEST(Winograd, EqualsTheLoopsWhereThreadsShareLargeMatrices) {
+    SKIP_WITHOUT_KERNEL();
+    for (const Shape& x : {Shape{1, 128, 7, 5}, Shape{3, 96, 3, 9}})
+        expect_winograd_equals_loops("few tiles", x, [](const Value& v) { return relu(conv2d(v, {.out = v.shape()[1], .kernel = 3, .pad = 1}) + v); });
+}
+
 TEST(Winograd, AddsTheBiasTheResidualAndRectifies) {
     SKIP_WITHOUT_KERNEL();
     for (std::int64_t n : {1, 9}) {

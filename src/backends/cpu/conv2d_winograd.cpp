@@ -29,18 +29,36 @@ private:
     bool is_turned_;
 };
 
-/// Seconds are compared in multiples of a multiply-add at the rate oneDNN's channels-last kernels reach.
+constexpr std::int64_t core_bytes = 768 << 10;  // matrices that stay in a core's second-level cache beside the tiles
+
+/// The unsharded plan works on all tiles at once, in three steps, when the matrices are large and the tiles few.
+bool in_three_steps(const PlanContext& context, const G& g, std::int64_t samples) {
+    constexpr std::int64_t few_blocks = 8;
+    return context.has_team() && g.matrix_bytes() > core_bytes && samples * g.tiles() < few_blocks * g.block;
+}
+
+/// Times the matrices are read from end to end.
+std::int64_t passes_of(const PlanContext& context, const G& g, std::int64_t samples) {
+    if (in_three_steps(context, g, samples)) return 1;
+    const auto blocks = [&](std::int64_t rows) { return (rows * g.tiles() + g.block - 1) / g.block; };
+    if (!context.is_sharded() || samples != context.rows) return blocks(samples);
+    std::int64_t passes = 0;
+    for (std::size_t p = 0; p + 1 < context.row_bounds.size(); ++p) passes += blocks(context.row_bounds[p + 1] - context.row_bounds[p]);
+    return passes;
+}
+
 struct Costs {
     double direct, winograd;
 };
 
-// Fitted on one Zen 5 core (AVX-512), maps of 7 to 56 and 16 to 512 channels: an element of a transform costs about 10 multiply-adds of a
-// direct convolution, an element of the matrices about 4 when it has to come from memory because the tiles are few.
-Costs costs_of(const G& g, std::int64_t samples) {
-    const auto channels = static_cast<double>(g.channels), outputs = static_cast<double>(g.outputs), tiles = static_cast<double>(samples * g.tiles());
-    const double direct = 9 * channels * outputs * static_cast<double>(samples * g.out_height * g.out_width);
-    constexpr double transform = 10, weight = 4;
-    return {direct, G::points * (channels * outputs * tiles + transform * (channels + outputs) * tiles + weight * channels * outputs)};
+// Times in multiply-adds at the rate of oneDNN's channels-last kernels, fitted on one Zen 5 core (AVX-512), maps of 4 to 56 and 16 to 512
+// channels (docs/benchmarks.md): an element of v or m costs 10; an element of a weight or of its matrices, each time it is read, 8 where
+// it comes from beyond the core's cache and 1 where it does not.
+Costs costs_of(const PlanContext& context, const G& g, std::int64_t samples) {
+    const auto weights = static_cast<double>(g.channels * g.outputs), tiles = static_cast<double>(samples * g.tiles()), passes = static_cast<double>(passes_of(context, g, samples));
+    const double read = passes * (g.matrix_bytes() > core_bytes ? 8 : 1);
+    constexpr double transform = 10;
+    return {9 * weights * (static_cast<double>(samples * g.out_height * g.out_width) + read), G::points * (weights * (tiles + read) + transform * static_cast<double>(g.channels + g.outputs) * tiles)};
 }
 
 /// What both directions ask of a node; `x` goes in, `y` comes out.
@@ -55,11 +73,33 @@ std::optional<G> geometry_of(const Node& node, const PlanContext& context, const
     if (is_turned) g.before_h = 2 - pad[0], g.before_w = 2 - pad[2];
     // v and m of 32 tiles stay in the second-level cache; matrices beyond it are worth more tiles per pass.
     constexpr std::int64_t cached_matrices = 8 << 20, few = 32, many = 96;
-    g.block = G::points * g.channels * g.outputs * 4 > cached_matrices ? many : few;
-    g.block = std::min(g.block, x[0] * g.tiles());
-    const Costs costs = costs_of(g, x[0]);
+    g.block = std::min(g.matrix_bytes() > cached_matrices ? many : few, x[0] * g.tiles());
+    const Costs costs = costs_of(context, g, x[0]);
     if (!context.forces_winograd && costs.winograd >= costs.direct) return {};
     return g;
+}
+
+/// Few tiles and large matrices: the threads share the points, so that each matrix is read once and by one core.
+void plan_three_steps(Kernel& kernel, G g, std::int64_t tiles, bool has_bias, bool has_residual, bool relu) {
+    g.block = tiles;
+    constexpr int point_parts = 12, most_tile_parts = 16;
+    const int tile_parts = static_cast<int>(std::min<std::int64_t>(tiles, most_tile_parts));
+    const std::int64_t m_offset = G::points * G::point_stride(tiles, g.channels);
+    kernel.scratch_bytes = static_cast<std::size_t>(g.work()) * sizeof(float);
+    kernel.workspace_bytes = static_cast<std::size_t>(g.channels) * sizeof(float);
+    kernel.phases.push_back({.parts = tile_parts, .reads = 1, .writes = 0, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part& part) {
+                                 const auto [begin, end] = piece(part, tiles);
+                                 winograd().input(as_f32(args.scratch), as_f32(args.in[0]), as_f32(args.workspace), g, begin, end);
+                             }});
+    kernel.phases.push_back({.parts = point_parts, .reads = 0b10, .writes = 0, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part& part) {
+                                 const auto [begin, end] = piece(part, G::points);
+                                 winograd().multiply(as_f32(args.scratch) + m_offset, as_f32(args.scratch), as_f32(args.in[1]), g, begin, end);
+                             }});
+    kernel.phases.push_back({.parts = tile_parts, .reads = 0b1100, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part& part) {
+                                 const auto [begin, end] = piece(part, tiles);
+                                 winograd().output(as_f32(args.out[0]), as_f32(args.scratch) + m_offset, has_bias ? as_f32(args.in[2]) : nullptr, has_residual ? as_f32(args.in[3]) : nullptr,
+                                                   relu, g, begin, end);
+                             }});
 }
 
 Kernel kernel_of(const Node& node, const PlanContext& context, const G& g, const Shape& x, const Shape& y, const Shape& w, bool is_turned, bool has_bias, bool has_residual, bool relu) {
@@ -81,8 +121,13 @@ Kernel kernel_of(const Node& node, const PlanContext& context, const G& g, const
                                  }});
         return kernel;
     }
-    const std::int64_t tiles = x[0] * g.tiles(), blocks = (tiles + g.block - 1) / g.block;
-    kernel.phases.push_back({.parts = static_cast<int>(std::min<std::int64_t>(blocks, 16)), .run = [=](const KernelArgs& args, const Part& part) {
+    const std::int64_t tiles = x[0] * g.tiles();
+    if (in_three_steps(context, g, x[0])) {
+        plan_three_steps(kernel, g, tiles, has_bias, has_residual, relu);
+        return kernel;
+    }
+    constexpr std::int64_t least_tiles = 12, most_pieces = 16;
+    kernel.phases.push_back({.parts = static_cast<int>(std::clamp<std::int64_t>(tiles / least_tiles, 1, most_pieces)), .run = [=](const KernelArgs& args, const Part& part) {
                                  const auto [begin, end] = piece(part, tiles);
                                  run(args, begin, end);
                              }});

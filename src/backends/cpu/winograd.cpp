@@ -133,9 +133,11 @@ struct Tile {
     Tile(const G& g, std::int64_t at) : sample(at / g.tiles()), line(at % g.tiles() / g.tiles_w() * G::tile), column(at % g.tiles_w() * G::tile) {}
 };
 
-void input(float* v, const float* x, const float* zeros, const G& g, std::int64_t first, std::int64_t count) {
+/// The tiles first + [begin, end) of a block of `count`.
+void input(float* v, const float* x, const float* zeros, const G& g, std::int64_t first, std::int64_t count, std::int64_t begin, std::int64_t end) {
     const std::int64_t stride = G::point_stride(count, g.channels), line = g.width * g.channels;
-    for (std::int64_t t = 0; t < count; ++t, v += lanes) {
+    v += begin * lanes;
+    for (std::int64_t t = begin; t < end; ++t, v += lanes) {
         const Tile tile(g, first + t);
         const std::int64_t h = tile.line - g.before_h, w = tile.column - g.before_w;
         const float* map = x + tile.sample * g.height * line;
@@ -185,8 +187,8 @@ template <int vectors, int... t> constexpr auto products_of(std::integer_sequenc
 constexpr std::array<Product, 24> products[] = {products_of<1>(std::make_integer_sequence<int, 24>()), products_of<2>(std::make_integer_sequence<int, 12>()),
                                                 products_of<3>(std::make_integer_sequence<int, 8>()), products_of<4>(std::make_integer_sequence<int, 6>())};
 
-/// m = v u at one point.
-void multiply(float* m, const float* v, const float* u, const G& g, std::int64_t count) {
+/// m = v u at one point of a block of `count` tiles.
+void multiply_point(float* m, const float* v, const float* u, const G& g, std::int64_t count) {
     for (std::int64_t panel = 0; panel < g.outputs; panel += G::panel) {
         const int vectors = static_cast<int>(std::min(G::panel, g.outputs - panel) / lanes);
         const std::int64_t most = most_tiles[vectors - 1], groups = (count + most - 1) / most;
@@ -198,11 +200,18 @@ void multiply(float* m, const float* v, const float* u, const G& g, std::int64_t
     }
 }
 
-void output(float* y, const float* m, const float* bias, const float* residual, bool relu, const G& g, std::int64_t first, std::int64_t count) {
+void multiply(float* m, const float* v, const float* u, const G& g, std::int64_t count, std::int64_t begin, std::int64_t end) {
+    const std::int64_t v_stride = G::point_stride(count, g.channels), m_stride = G::point_stride(count, g.outputs);
+    for (std::int64_t p = begin; p < end; ++p) multiply_point(m + p * m_stride, v + p * v_stride, u + p * g.channels * g.outputs, g, count);
+}
+
+void output(float* y, const float* m, const float* bias, const float* residual, bool relu, const G& g, std::int64_t first, std::int64_t count, std::int64_t begin,
+            std::int64_t end) {
     const D n;
     const V zero = hn::Zero(n);
     const std::int64_t stride = G::point_stride(count, g.outputs);
-    for (std::int64_t t = 0; t < count; ++t, m += lanes) {
+    m += begin * lanes;
+    for (std::int64_t t = begin; t < end; ++t, m += lanes) {
         const Tile tile(g, first + t);
         const std::int64_t lines = std::min(G::tile, g.out_height - tile.line), columns = std::min(G::tile, g.out_width - tile.column);
         const std::int64_t corner = ((tile.sample * g.out_height + tile.line) * g.out_width + tile.column) * g.outputs;
@@ -241,19 +250,27 @@ void convolve(float* y, const float* x, const float* u, const float* bias, const
     const std::int64_t blocks = (end - begin + g.block - 1) / g.block;
     for (std::int64_t i = 0, first = begin; i < blocks; ++i) {
         const std::int64_t last = begin + (end - begin) * (i + 1) / blocks, count = last - first;
-        input(v, x, zeros, g, first, count);
-        const std::int64_t v_stride = G::point_stride(count, g.channels), m_stride = G::point_stride(count, g.outputs);
-        for (int p = 0; p < points; ++p) multiply(m + p * m_stride, v + p * v_stride, u + p * g.channels * g.outputs, g, count);
-        output(y, m, bias, residual, relu, g, first, count);
+        input(v, x, zeros, g, first, count, 0, count);
+        multiply(m, v, u, g, count, 0, points);
+        output(y, m, bias, residual, relu, g, first, count, 0, count);
         first = last;
     }
 }
 
-Winograd winograd_table() { return {true, hwy::TargetName(HWY_TARGET), weights, convolve}; }
+void input_step(float* v, const float* x, float* zeros, const G& g, std::int64_t begin, std::int64_t end) {
+    std::fill_n(zeros, g.channels, 0.0f);
+    input(v, x, zeros, g, 0, g.block, begin, end);
+}
+void multiply_step(float* m, const float* v, const float* u, const G& g, std::int64_t begin, std::int64_t end) { multiply(m, v, u, g, g.block, begin, end); }
+void output_step(float* y, const float* m, const float* bias, const float* residual, bool relu, const G& g, std::int64_t begin, std::int64_t end) {
+    output(y, m, bias, residual, relu, g, 0, g.block, begin, end);
+}
+
+Winograd winograd_table() { return {true, hwy::TargetName(HWY_TARGET), weights, convolve, input_step, multiply_step, output_step}; }
 
 #else
 
-Winograd winograd_table() { return {false, hwy::TargetName(HWY_TARGET), nullptr, nullptr}; }
+Winograd winograd_table() { return {false, hwy::TargetName(HWY_TARGET), nullptr, nullptr, nullptr, nullptr, nullptr}; }
 
 #endif
 

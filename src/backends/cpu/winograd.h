@@ -22,6 +22,7 @@ struct WinogradGeometry {
     [[nodiscard]] std::int64_t tiles() const { return tiles_h() * tiles_w(); }
     /// Floats between two points of v or m: an odd number of cache lines, so that the 36 stores of a tile meet different cache sets.
     [[nodiscard]] static std::int64_t point_stride(std::int64_t tiles, std::int64_t channels) { return (tiles * channels / lanes | 1) * lanes; }
+    [[nodiscard]] std::int64_t matrix_bytes() const { return points * channels * outputs * 4; }
     /// Floats of working memory: v, m, and a pixel of zeros.
     [[nodiscard]] std::int64_t work() const { return points * (point_stride(block, channels) + point_stride(block, outputs)) + channels; }
 };
@@ -44,6 +45,11 @@ struct Winograd {
     /// The tiles [begin, end) of all samples. bias and residual (which may be y) may be null.
     void (*convolve)(float* y, const float* x, const float* u, const float* bias, const float* residual, bool relu, float* work, const WinogradGeometry& geometry, std::int64_t begin,
                      std::int64_t end);
+    /// The same in three steps over one block that holds all tiles, so that threads share the matrices out and each is read once:
+    /// tiles [begin, end), points [begin, end), tiles [begin, end). `zeros` is a pixel of working memory.
+    void (*input)(float* v, const float* x, float* zeros, const WinogradGeometry& geometry, std::int64_t begin, std::int64_t end);
+    void (*multiply)(float* m, const float* v, const float* u, const WinogradGeometry& geometry, std::int64_t begin, std::int64_t end);
+    void (*output)(float* y, const float* m, const float* bias, const float* residual, bool relu, const WinogradGeometry& geometry, std::int64_t begin, std::int64_t end);
 };
 [[nodiscard]] const Winograd& winograd();
 
