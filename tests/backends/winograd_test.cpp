@@ -79,6 +79,7 @@ TEST(Winograd, IsChosenByShapeAndCanBeSwitchedOff) {
     };
     EXPECT_EQ(nodes({16, 64, 56, 56}, Winograd4x4::by_cost), 1);
     EXPECT_EQ(nodes({16, 64, 56, 56}, Winograd4x4::never), 0);
+    EXPECT_EQ(nodes({8, 128, 4, 4}, Winograd4x4::by_cost), 0);  // every part reads its matrices for one tile
     EXPECT_EQ(nodes({1, 512, 1, 1}, Winograd4x4::by_cost), 0);  // its matrices are read for one pixel
     EXPECT_EQ(nodes({1, 512, 1, 1}, Winograd4x4::always), 1);
 }
