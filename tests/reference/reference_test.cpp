@@ -41,7 +41,7 @@ void expect_clean(const Report& report, const std::string& name) {
 
 class Networks : public testing::TestWithParam<Case> {};
 INSTANTIATE_TEST_SUITE_P(Records, Networks,
-                         testing::Combine(testing::Values("lenet5_modern", "lenet5_classic", "cifar_resnet20", "cifar_resnet56"), testing::ValuesIn(engines)), name_of);
+                         testing::Combine(testing::Values("lenet5_modern", "lenet5_classic", "cifar_resnet20", "cifar_resnet56", "squeezenet1_1", "mobilenet_v2", "mobilenet_v3_large", "efficientnet_b0"), testing::ValuesIn(engines)), name_of);
 
 TEST_P(Networks, AgreeWithTheirRecord) {
     const auto& [name, engine] = GetParam();
