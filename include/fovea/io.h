@@ -71,4 +71,12 @@ struct LoadReport {
 ///   load 'r50.safetensors': missing 'fc.weight' [1000, 2048]; unexpected 'head.weight' has that shape. Renamed?
 LoadReport load_into(Parameters& target, const Parameters& source, const LoadOptions& options = {});
 
+/// Names that begin with `source` begin with `target` instead.
+struct PrefixRule {
+    std::string source, target;
+};
+/// The tensors of `source` that a rule names (the first that fits), under their new names; the others are left out. Part of one
+/// network starts another: load_into(target, with_prefixes(source, rules), {.allow_missing = true}).
+[[nodiscard]] Parameters with_prefixes(const Parameters& source, const std::vector<PrefixRule>& rules);
+
 }  // namespace fovea

@@ -75,6 +75,11 @@ struct CompoundScale {
 [[nodiscard]] std::int64_t scaled_width(std::int64_t channels, double width);
 [[nodiscard]] std::int64_t scaled_depth(std::int64_t layers, double depth);
 
+/// How the paper started its deep VGGs: the part of a trained configuration A ("vgg11", or "vgg11_bn" for those with norms) that `name`
+/// takes over, its first four convolutions (with their norms) and its linear layers, under the names of `name`. The rest keeps its
+/// own start: load_into(parameters, vgg_start(name, trained), {.allow_missing = true}). Throws ArgumentError when `name` is no VGG.
+[[nodiscard]] Parameters vgg_start(std::string_view name, const Parameters& trained);
+
 /// Appends the card's loss between `out` and `labels` [N] (i32): a scalar, mean over the batch.
 [[nodiscard]] Value model_loss(ModelLoss loss, const Value& out, const Value& labels);
 /// The class of each row of `out` [N, classes]: the largest or the smallest value, as the loss says.

@@ -1,6 +1,7 @@
 // VGG. Simonyan, Zisserman 2014, arXiv:1409.1556, table 1: blocks of 3 x 3 convolutions between five pools. Layers are counted as in
 // torchvision: features.0 is the first convolution, features.1 its ReLU (or batch norm).
 #include "core/text.h"
+#include "fovea/io.h"
 #include "models/build.h"
 
 namespace fovea {
@@ -56,10 +57,44 @@ Graph build(const ModelOptions& options, const Configuration& configuration) {
     return net;
 }
 
+/// A convolution of the features, with its norm if it has one: how the names of their parameters begin.
+struct Layer {
+    std::vector<std::string> prefixes;
+    Shape weight;
+};
+std::vector<Layer> convolution_layers(const Graph& net) {
+    std::vector<Layer> layers;
+    for (const ParameterInfo& p : net.parameters()) {
+        if (!p.name.starts_with("features.") || !p.name.ends_with(".weight")) continue;
+        const std::string prefix = p.name.substr(0, p.name.size() - std::string_view("weight").size());
+        if (p.type.shape.rank() == 4)
+            layers.push_back({{prefix}, p.type.shape});
+        else
+            layers.back().prefixes.push_back(prefix);  // the norm behind it
+    }
+    return layers;
+}
+
 /// A row's builder: a function pointer for each configuration.
 template <const std::string_view& convolutions, bool norm, bool lrn> Graph build_form(const ModelCard&, const ModelOptions& options) { return build(options, {convolutions, norm, lrn}); }
 
 }  // namespace
+
+// Sec. 3.1: "we initialised the first four convolutional layers and the last three fully-connected layers with the layers of net A".
+// A's first four are the first of blocks 1 and 2 and both of block 3: each goes to the next convolution of its shape.
+Parameters vgg_start(std::string_view name, const Parameters& trained) {
+    const ModelCard& card = find_model(name);
+    require<ArgumentError>(card.family == "vgg" && card.name.starts_with("vgg"), "'{}' is no VGG that configuration A can start", card.name);
+    const Graph net = build_model(card.name);
+    const bool has_norm = card.name.ends_with("_bn");
+    const std::vector<Layer> given = convolution_layers(build_model(has_norm ? "vgg11_bn" : "vgg11")), wanted = convolution_layers(net);
+    std::vector<PrefixRule> rules{{"classifier.", "classifier."}};
+    for (std::size_t i = 0, j = 0; i < 4; ++i, ++j) {
+        while (wanted[j].weight != given[i].weight) ++j;
+        for (std::size_t k = 0; k < given[i].prefixes.size(); ++k) rules.push_back({given[i].prefixes[k], wanted[j].prefixes[k]});
+    }
+    return with_prefixes(trained, rules);
+}
 
 std::vector<ModelCard> vgg_cards() {
     struct Row {

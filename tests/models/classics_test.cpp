@@ -1,7 +1,9 @@
 // AlexNet, ZFNet, VGG, Network in Network, SqueezeNet: the tables of papers and courses, layer by layer.
 #include <algorithm>
 
+#include "fovea/io.h"
 #include "fovea/models.h"
+#include "fovea/nn.h"
 #include "support.h"
 
 namespace fovea {
@@ -155,6 +157,25 @@ TEST(Vgg, IsCountedAsInTorchvision) {
     EXPECT_EQ(net.find_parameter("classifier.6.weight")->type.shape, (Shape{1000, 4096}));
     EXPECT_EQ(build_model("vgg_a_lrn").find("features.2").shape(), (Shape{dynamic, 64, 224, 224}));
     EXPECT_EQ(build_model("vgg_c").find_parameter("features.14.weight")->type.shape, (Shape{256, 256, 1, 1}));
+}
+
+TEST(Vgg, DeepOnesStartFromTheFirstAndLastLayersOfTheShallowOne) {
+    // Only names and shapes matter here: one value per tensor would do, but shapes are checked too, so the nets are thin.
+    const ModelOptions thin{.classes = 5, .height = 32, .width = 32, .width_multiplier = 1.0 / 32};
+    const Graph shallow = build_model("vgg11", thin), deep = build_model("vgg16", thin);
+    const Parameters trained = make_parameters(shallow, 1);
+    Parameters parameters = make_parameters(deep, 2);
+    const Parameters before = parameters.clone(), start = vgg_start("vgg16", trained);
+    const LoadReport report = load_into(parameters, start, {.allow_missing = true});
+    EXPECT_EQ(start.size(), 14U);  // seven layers, weight and bias
+    EXPECT_TRUE(report.unexpected.empty() && report.mismatched.empty());
+    EXPECT_EQ(report.missing.size(), parameters.size() - 14);
+    for (const auto& [from, to] : std::initializer_list<std::pair<const char*, const char*>>{
+             {"features.0", "features.0"}, {"features.3", "features.5"}, {"features.6", "features.10"}, {"features.8", "features.12"}, {"classifier.0", "classifier.0"}, {"classifier.6", "classifier.6"}})
+        EXPECT_EQ(test::values_of(parameters.at(std::string(to) + ".weight")), test::values_of(trained.at(std::string(from) + ".weight"))) << to;
+    EXPECT_EQ(test::values_of(parameters.at("features.2.weight")), test::values_of(before.at("features.2.weight")));
+    EXPECT_EQ(vgg_start("vgg19_bn", make_parameters(build_model("vgg11_bn", thin), 1)).size(), 4U * 7 + 6);
+    EXPECT_EQ(test::message_of<ArgumentError>([&] { (void)vgg_start("alexnet", trained); }), "'alexnet' is no VGG that configuration A can start");
 }
 
 TEST(Backbone, OfTheClassicsHasMapsAtStrides4To32) {
