@@ -1,16 +1,16 @@
 // Session: binds an executable to memory and runs its stages on the threads of one parallel region.
 #include <omp.h>
 
-#include <atomic>
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <exception>
 #include <optional>
-#include <thread>
 
 #include "runtime/denormals.h"
 #include "runtime/executable.h"
 #include "runtime/state.h"
+#include "runtime/team.h"
 
 namespace fovea {
 
@@ -18,27 +18,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 double ms_since(Clock::time_point start) { return std::chrono::duration<double, std::milli>(Clock::now() - start).count(); }
-
-/// Waits for all threads of a region. Spins for some microseconds, then yields: a thread that shares its core with another program must
-/// not burn the time the others need to arrive.
-class Barrier {
-public:
-    explicit Barrier(int count) : count_(count) {}
-    void wait() {
-        const int round = round_.load(std::memory_order_relaxed);
-        if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == count_) {
-            arrived_.store(0, std::memory_order_relaxed);
-            round_.store(round + 1, std::memory_order_release);
-            return;
-        }
-        for (int spins = 0; round_.load(std::memory_order_acquire) == round; ++spins)
-            if (spins > 4000) std::this_thread::yield();
-    }
-
-private:
-    const int count_;
-    std::atomic<int> arrived_{0}, round_{0};
-};
 
 }  // namespace
 
@@ -101,28 +80,67 @@ struct Session::Impl {
         records[static_cast<std::size_t>(thread)].push_back({it.line, std::chrono::duration<double, std::milli>(start - run_start).count(), ms_since(start), thread});
     }
 
-    /// This thread's share of a stage: phases by rows part by part (what one part made is still in cache), then the splits.
-    void run_share(const Stage& stage, int thread, int count, const RunOptions& options) {
-        const auto share = [&](int parts) { return std::pair(parts * thread / count, parts * (thread + 1) / count); };
-        const auto& bounds = program.context.row_bounds;
-        const auto [first, last] = share(program.context.parts());
-        for (int p = first; p < last; ++p)
-            for (const auto& [item, phase_index] : stage.phases) {
-                const Phase& phase = program.items[static_cast<std::size_t>(item)].kernel.phases[static_cast<std::size_t>(phase_index)];
-                if (phase.kind == Phase::Kind::rows)
-                    call(item, phase, {p, program.context.parts(), bounds[static_cast<std::size_t>(p)], bounds[static_cast<std::size_t>(p) + 1]}, options, thread);
-            }
-        int turn = 0;  // single-part splits go round the threads
-        for (const auto& [item, phase_index] : stage.phases) {
-            const Phase& phase = program.items[static_cast<std::size_t>(item)].kernel.phases[static_cast<std::size_t>(phase_index)];
-            if (phase.kind != Phase::Kind::split) continue;
-            if (phase.parts == 1) {
-                if (turn++ % count == thread) call(item, phase, {}, options, thread);
-                continue;
-            }
-            const auto [begin, end] = share(phase.parts);
-            for (int p = begin; p < end; ++p) call(item, phase, {p, phase.parts}, options, thread);
+    [[nodiscard]] const Phase& phase_of(const std::pair<int, int>& place) const {
+        return program.items[static_cast<std::size_t>(place.first)].kernel.phases[static_cast<std::size_t>(place.second)];
+    }
+
+    /// A stage's pieces of work are its phases by rows, all together, then every split.
+    [[nodiscard]] std::size_t pieces_of(const Stage& stage) const {
+        return 1 + static_cast<std::size_t>(std::ranges::count_if(stage.phases, [this](const auto& place) { return phase_of(place).kind == Phase::Kind::split; }));
+    }
+
+    /// Who begins with which parts of stages [begin, end).
+    [[nodiscard]] Shares shared_out(std::size_t begin, std::size_t end, int count) const {
+        std::size_t pieces = 0;
+        for (std::size_t s = begin; s < end; ++s) pieces += pieces_of(program.stages[s]);
+        Shares shares(count, pieces);
+        std::size_t piece = 0;
+        const auto add = [&](int parts, int turn) {  // single parts go round the threads
+            for (int t = 0; t < count; ++t)
+                if (parts == 1) shares.set(t, piece, 0, t == turn % count);
+                else shares.set(t, piece, parts * t / count, parts * (t + 1) / count);
+            ++piece;
+        };
+        for (std::size_t s = begin; s < end; ++s) {
+            add(program.context.parts(), 0);
+            int turn = 0;
+            for (const auto& place : program.stages[s].phases)
+                if (phase_of(place).kind == Phase::Kind::split) add(phase_of(place).parts, phase_of(place).parts == 1 ? turn++ : 0);
         }
+        return shares;
+    }
+
+    /// One part through all the phases by rows: what one made is still in cache for the next.
+    void run_rows(const Stage& stage, int part, const RunOptions& options, int thread) {
+        const auto& bounds = program.context.row_bounds;
+        for (const auto& place : stage.phases)
+            if (phase_of(place).kind == Phase::Kind::rows)
+                call(place.first, phase_of(place), {part, program.context.parts(), bounds[static_cast<std::size_t>(part)], bounds[static_cast<std::size_t>(part) + 1]}, options, thread);
+    }
+
+    /// Every part of the stage that each(piece, parts, do) gives this thread.
+    template <class Each> void run_parts(const Stage& stage, std::size_t piece, Each each, const RunOptions& options, int thread) {
+        each(piece, program.context.parts(), [&](int part) { run_rows(stage, part, options, thread); });
+        for (const auto& place : stage.phases) {
+            const Phase& phase = phase_of(place);
+            if (phase.kind == Phase::Kind::split) each(++piece, phase.parts, [&](int part) { call(place.first, phase, {part, phase.parts}, options, thread); });
+        }
+    }
+
+    void run_stage(const Stage& stage, Shares& shares, std::size_t piece, int thread, int count, const RunOptions& options) {
+        const auto all = [](auto next, auto run) {
+            for (int part = next(); part >= 0; part = next()) run(part);
+        };
+        run_parts(stage, piece, [&](std::size_t p, int, auto run) { all([&] { return shares.take(thread, p); }, run); }, options, thread);
+        for (int other = 1; other < count; ++other)
+            run_parts(stage, piece, [&](std::size_t p, int, auto run) { all([&] { return shares.steal((thread + other) % count, p); }, run); }, options, thread);
+    }
+
+    void run_alone(const Stage& stage, const RunOptions& options) {
+        const auto each = [](std::size_t, int parts, auto run) {
+            for (int part = 0; part < parts; ++part) run(part);
+        };
+        run_parts(stage, 0, each, options, 0);
     }
 
     void run_stages(const RunOptions& options) {
@@ -158,24 +176,30 @@ struct Session::Impl {
         const int wanted = program.context.is_serial || is_single_part(begin, end) ? 1 : threads();
         const FlushDenormals flush;
         if (wanted == 1) {
-            for (std::size_t s = begin; s < end; ++s) run_share(program.stages[s], 0, 1, options);
+            for (std::size_t s = begin; s < end; ++s) run_alone(program.stages[s], options);
             return;
         }
-        std::exception_ptr error;
+        std::optional<Shares> shares;
         std::optional<Barrier> barrier;
+        std::exception_ptr error;
 #pragma omp parallel num_threads(wanted)
         {
             const FlushDenormals flush_here;
             const int thread = omp_get_thread_num(), count = omp_get_num_threads();
 #pragma omp single
-            barrier.emplace(count);
+            {
+                shares.emplace(shared_out(begin, end, count));
+                barrier.emplace(count);
+            }
+            std::size_t piece = 0;
             for (std::size_t s = begin; s < end; ++s) {
                 try {
-                    run_share(program.stages[s], thread, count, options);
+                    run_stage(program.stages[s], *shares, piece, thread, count, options);
                 } catch (...) {
 #pragma omp critical
                     error = std::current_exception();
                 }
+                piece += pieces_of(program.stages[s]);
                 barrier->wait();
             }
         }
