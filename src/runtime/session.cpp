@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstring>
 #include <exception>
+#include <mutex>
 #include <optional>
 
 #include "runtime/denormals.h"
@@ -182,27 +183,25 @@ struct Session::Impl {
         std::optional<Shares> shares;
         std::optional<Barrier> barrier;
         std::exception_ptr error;
-#pragma omp parallel num_threads(wanted)
-        {
+        std::mutex error_mutex;
+        const auto prepare = [&](int count) {
+            shares.emplace(shared_out(begin, end, count));
+            barrier.emplace(count);
+        };
+        on_team(wanted, prepare, [&](int thread, int count) {
             const FlushDenormals flush_here;
-            const int thread = omp_get_thread_num(), count = omp_get_num_threads();
-#pragma omp single
-            {
-                shares.emplace(shared_out(begin, end, count));
-                barrier.emplace(count);
-            }
             std::size_t piece = 0;
             for (std::size_t s = begin; s < end; ++s) {
                 try {
                     run_stage(program.stages[s], *shares, piece, thread, count, options);
                 } catch (...) {
-#pragma omp critical
+                    const std::lock_guard lock(error_mutex);
                     error = std::current_exception();
                 }
                 piece += pieces_of(program.stages[s]);
                 barrier->wait();
             }
-        }
+        });
         if (error) std::rethrow_exception(error);
     }
 

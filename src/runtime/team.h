@@ -1,12 +1,34 @@
 // What the threads of one parallel region share: where they wait for each other, and who does which part.
 #pragma once
 
+#include <omp.h>
+
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <thread>
 #include <utility>
+#include <vector>
 
 namespace fovea {
+
+/// prepare(count), then work(thread, count) on `count` threads at once; count is `wanted` unless the system grants fewer.
+/// The thread sanitizer does not see how OpenMP's threads wait for each other: under it they are plain threads.
+template <class Prepare, class Work> void on_team(int wanted, Prepare prepare, Work work) {
+#ifdef __SANITIZE_THREAD__
+    prepare(wanted);
+    std::vector<std::jthread> others;
+    for (int thread = 1; thread < wanted; ++thread) others.emplace_back(work, thread, wanted);
+    work(0, wanted);
+#else
+#pragma omp parallel num_threads(wanted)
+    {
+#pragma omp single
+        prepare(omp_get_num_threads());
+        work(omp_get_thread_num(), omp_get_num_threads());
+    }
+#endif
+}
 
 /// Waits for all threads of a region. Spins for some microseconds, then sleeps: a thread that shares its core with another program must
 /// not burn the time the others need to arrive.
