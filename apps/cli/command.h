@@ -35,6 +35,13 @@ void add_train(CLI::App& app);
 void add_eval(CLI::App& app);
 void add_predict(CLI::App& app);
 void add_bench(CLI::App& app);
+void add_compare(CLI::App& app);
+void add_scale(CLI::App& app);
+void add_rf(CLI::App& app);
+void add_table(CLI::App& app);
+void add_errata(CLI::App& app);
+void add_graph(CLI::App& app);
+void add_filters(CLI::App& app);
 
 /// Prints the one document of --json.
 void print_document(const Json& document);

@@ -40,10 +40,19 @@ int run(int argc, char** argv) {
     cli::add_eval(app);
     cli::add_predict(app);
     cli::add_bench(app);
+    cli::add_compare(app);
+    cli::add_scale(app);
+    cli::add_rf(app);
+    cli::add_table(app);
+    cli::add_graph(app);
+    cli::add_filters(app);
+    cli::add_errata(app);
     try {
         const auto is_first = [&](const CLI::App* command) { return command->get_name() == argv[1]; };
         if (const auto commands = app.get_subcommands({}); argc > 1 && argv[1][0] != '-' && std::none_of(commands.begin(), commands.end(), is_first)) {
-            fmt::print(stderr, "fovea: no command '{}'; there are models, summary, train, eval, predict and bench; 'fovea --help' explains\n", one_line(argv[1]));
+            std::string names;
+            for (const CLI::App* command : commands) names += (names.empty() ? "" : ", ") + command->get_name();
+            fmt::print(stderr, "fovea: no command '{}'; there are {}; 'fovea --help' explains\n", one_line(argv[1]), names);
             return 2;
         }
         app.parse(argc, argv);  // runs the command's callback

@@ -1,10 +1,13 @@
 // fovea summary vgg16: a layer table; the graph after a pass; the plan of kernels.
 
+#include <cctype>
+#include <cmath>
 #include <map>
 
 #include <fmt/format.h>
 
 #include "command.h"
+#include "fovea/explain.h"
 #include "fovea/ops.h"
 #include "fovea/passes.h"
 #include "fovea/runtime.h"
@@ -16,8 +19,9 @@ namespace {
 
 struct SummaryArguments {
     Common common;
-    std::string model, input, stage, backend = "cpu";
-    bool explain_plan = false, is_training = false;
+    std::string model, input, stage, backend = "cpu", convention = "torch", format = "table";
+    bool explain_plan = false, is_training = false, wants_memory = false;
+    std::string max_batch;
 };
 
 /// "8x3x224x224"
@@ -36,56 +40,45 @@ Shape shape_of(const std::string& text) {
     return shape;
 }
 
-struct Layer {
-    std::string path, op;
-    Shape output;
-    std::int64_t parameters = 0, macs = 0;
-};
-
-/// A row per node that computes; a parameter counts at the first node that reads it, less its scalars that never train.
-std::vector<Layer> layers_of(const Graph& graph) {
-    std::map<std::string, std::int64_t> left;
-    for (const ParameterInfo& info : graph.parameters())
-        if (info.is_trainable) left[info.name] = info.type.shape.elements();
-    std::vector<Layer> layers;
-    const std::vector<bool> is_needed = reachable(graph);
-    for (const Node& node : graph.nodes()) {
-        if (!is_needed[static_cast<std::size_t>(node.id)] || node.inputs.empty()) continue;
-        Layer layer{node.path, std::string(op_name(node)), node.outputs.front().shape};
-        for (const Value& input : node.inputs) {
-            if (input.is_empty()) continue;
-            const auto it = left.find(input.path());
-            if (it == left.end()) continue;
-            layer.parameters += it->second;
-            left.erase(it);
-        }
-        layer.macs = cost_of(node).macs;
-        layers.push_back(std::move(layer));
-    }
-    return layers;
+void print_layers(const SummaryArguments& a, const Network& network, const Shape& input) {
+    const LayerTable table = layer_table(network.graph, input, {.convention = convention_of(a.convention), .model = network.model, .is_training = a.is_training});
+    const TableFormat format = a.common.json ? TableFormat::json : table_format_of(a.format);
+    if (format == TableFormat::json) fmt::print("{}\n", to_json(table));
+    else fmt::print("{}", to_text(sheet_of(table), format));
 }
 
-void print_layers(const SummaryArguments& a, const Network& network, const Graph& graph, const Shape& input) {
-    const std::vector<Layer> layers = layers_of(graph);
-    std::int64_t volume = 0, macs = 0;
-    Json documents = Json::array();
-    std::vector<std::vector<std::string>> rows{{"layer", "op", "output", "volume", "parameters", "multiply-adds"}};
-    rows.push_back({"image", "input", input.str(), commas(input.elements()), "", ""});
-    for (const Layer& layer : layers) {
-        volume += layer.output.elements();
-        macs += layer.macs;
-        documents.push_back({{"layer", layer.path}, {"op", layer.op}, {"output", layer.output.dims()}, {"volume", layer.output.elements()}, {"parameters", layer.parameters}, {"macs", layer.macs}});
-        rows.push_back({layer.path, layer.op, layer.output.str(), commas(layer.output.elements()), layer.parameters ? commas(layer.parameters) : "", layer.macs ? commas(layer.macs) : ""});
+/// "800M", "2GiB", "1500000": bytes; K, M, G count in 1024.
+std::size_t bytes_of(const std::string& text) {
+    const std::size_t digits = text.find_first_not_of("0123456789.");
+    std::string unit = digits == std::string::npos ? "" : text.substr(digits);
+    for (char& c : unit) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    const std::size_t power = unit.empty() || unit == "b" ? 0 : std::string("kmgt").find(unit[0]) + 1;
+    const bool is_unit = power == 0 || unit.size() == 1 || unit.substr(1) == "b" || unit.substr(1) == "ib";
+    if (digits == 0 || text.empty() || power > 4 || !is_unit) throw ArgumentError(fmt::format("--max-batch takes bytes, for instance 800M or 2GiB, got '{}'", text));
+    return static_cast<std::size_t>(std::stod(text) * std::pow(1024.0, static_cast<double>(power)));
+}
+
+/// Predicted and measured memory of a run and of a training step.
+void print_memory(const SummaryArguments& a, const Network& network, const Shape& input) {
+    const ModelLoss loss = find_model(network.model).loss;
+    Sheet sheet{.title = fmt::format("{}, batch {}: bytes while it runs", network.model, input[0])};
+    sheet.columns = {{"", "run"},           {"activations", "activations", true}, {"state", "state", true},       {"derived", "derived", true}, {"inputs", "inputs", true}, {"outputs", "outputs", true},
+                     {"predicted", "predicted", true}, {"measured", "measured", true},       {"predicted", "predicted_text"}};
+    for (const bool is_training : {false, true}) {
+        const Graph graph = is_training ? training_step(network.graph, loss) : network.graph.clone();
+        const MemoryUse use = predict_memory(graph, input[0], is_training);
+        const auto number = [](std::size_t bytes) { return static_cast<std::int64_t>(bytes); };
+        sheet.rows.push_back({is_training ? "training step" : "inference", number(use.activations), number(use.state), number(use.derived), number(use.inputs), number(use.outputs), number(use.total()),
+                              number(measure_memory(graph, input[0], is_training)), bytes_text(static_cast<double>(use.total()))});
     }
-    const std::int64_t parameters = graph.trainable_scalars();
-    if (a.common.json) {
-        print_document({{"command", "summary"}, {"model", network.model}, {"input", input.dims()}, {"layers", documents}, {"parameters", parameters}, {"macs", macs}, {"volume", volume},
-                        {"parameter_bytes", parameters * 4}});
-        return;
-    }
-    fmt::print("{}\n{}", network.model, table(rows, "<<<>>>"));
-    fmt::print("\n{} parameters ({}), {} multiply-adds, {} values between the layers ({})\n", commas(parameters), bytes_text(static_cast<double>(parameters) * 4), commas(macs), commas(volume),
-               bytes_text(static_cast<double>(volume) * 4));
+    fmt::print("{}", to_text(sheet, a.common.json ? TableFormat::json : table_format_of(a.format)));
+}
+
+void print_max_batch(const SummaryArguments& a, const Network& network) {
+    const std::size_t bytes = bytes_of(a.max_batch);
+    const std::int64_t inference = max_batch(network.graph, bytes, false), training = max_batch(training_step(network.graph, find_model(network.model).loss), bytes, true);
+    if (a.common.json) print_document({{"command", "summary"}, {"model", network.model}, {"bytes", bytes}, {"max_batch_inference", inference}, {"max_batch_training", training}});
+    else fmt::print("{} in {}: batches up to {} for inference, up to {} for training\n", network.model, bytes_text(static_cast<double>(bytes)), commas(inference), commas(training));
 }
 
 /// The graph after pass `wanted`, or of a training step; throws ArgumentError naming the passes there are.
@@ -133,8 +126,10 @@ void summary(const SummaryArguments& a) {
         input = network.graph.inputs().front().shape();
         input[0] = 1;
     }
+    if (a.wants_memory) return print_memory(a, network, input);
+    if (!a.max_batch.empty()) return print_max_batch(a, network);
     if (a.stage.empty() && !a.explain_plan) {
-        print_layers(a, network, specialize(network.graph, {{"image", input}}), input);
+        print_layers(a, network, input);
         return;
     }
     Graph graph = network.graph.clone();
@@ -156,12 +151,16 @@ void summary(const SummaryArguments& a) {
 
 void add_summary(CLI::App& app) {
     auto a = std::make_shared<SummaryArguments>();
-    CLI::App* command = app.add_subcommand("summary", "Layer table: output volume, parameters, multiply-adds");
+    CLI::App* command = app.add_subcommand("summary", "Layer table: parameters, operations, volume, memory, receptive field");
     command->add_option("model", a->model, "A name of 'fovea models'")->required();
     command->add_option("--input", a->input, "NxCxHxW (default: one picture of the card's size)");
+    command->add_option("--convention", a->convention, "Who counts: torch, keras, sifre, cs231n, paper (docs/analysis.md)")->check(CLI::IsMember({"torch", "keras", "sifre", "cs231n", "paper"}));
+    command->add_option("--format", a->format, "table, json, csv, md or html")->check(CLI::IsMember({"table", "json", "csv", "md", "html"}));
     auto* stage = command->add_option("--stage", a->stage, "The graph after a pass of compile(): specialized, folded, fused, ...");
     command->add_flag("--explain-plan", a->explain_plan, "Kernel, layout, fused parts and bytes of every node")->excludes(stage);
-    command->add_flag("--train", a->is_training, "Of a whole training step instead of inference");
+    command->add_flag("--memory", a->wants_memory, "Memory of inference and of a training step: predicted from the plan, and measured")->excludes(stage);
+    command->add_option("--max-batch", a->max_batch, "Largest batches that fit into so many bytes (800M, 2GiB)")->excludes(stage);
+    command->add_flag("--train", a->is_training, "Of training instead of inference: with dropout and auxiliary classifiers; of a whole step with --stage and --explain-plan");
     command->add_option("--backend", a->backend, "cpu or reference")->check(CLI::IsMember({"cpu", "reference"}));
     a->common.add_to(*command);
     command->callback([a] { summary(*a); });

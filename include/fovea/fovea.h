@@ -3,6 +3,7 @@
 
 #include "fovea/core.h"
 #include "fovea/data.h"
+#include "fovea/explain.h"
 #include "fovea/graph.h"
 #include "fovea/image.h"
 #include "fovea/io.h"

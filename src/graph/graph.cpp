@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "fovea/graph.h"
 
 #include "graph/op.h"
@@ -144,9 +146,12 @@ void Graph::module_output(std::string_view name, const Value& value) {
 }
 
 const ParameterInfo* Graph::find_parameter(std::string_view name) const {
-    for (const ParameterInfo& info : parameters_)
-        if (info.name == name) return &info;
-    return nullptr;
+    const auto it = parameter_nodes_.find(name);
+    if (it == parameter_nodes_.end()) return nullptr;
+    // Parameters stand in the order of their nodes.
+    const auto node_of = [&](const ParameterInfo& info) { return parameter_nodes_.find(info.name)->second; };
+    const auto found = std::ranges::lower_bound(parameters_, it->second, {}, node_of);
+    return found == parameters_.end() || found->name != name ? nullptr : &*found;
 }
 
 std::vector<Value> Graph::inputs() const {
@@ -170,11 +175,11 @@ Value Graph::find(std::string_view path) const {
         if (name == path) return value;
     for (const auto& [name, value] : outputs_)
         if (name == path) return value;
-    std::vector<std::string> paths;
-    for (const Node& node : nodes_) {
+    if (const auto it = parameter_nodes_.find(path); it != parameter_nodes_.end()) return Value(const_cast<Graph*>(this), it->second, 0);
+    for (const Node& node : nodes_)
         if (node.path == path) return Value(const_cast<Graph*>(this), node.id, 0);
-        paths.push_back(node.path);
-    }
+    std::vector<std::string> paths;
+    for (const Node& node : nodes_) paths.push_back(node.path);
     fail<ArgumentError>("no node '{}'; nearest: {}", path, fmt::join(nearest_names(path, paths), ", "));
 }
 

@@ -123,7 +123,36 @@ TEST_F(Cli, SummaryAddsUpToTheCard) {
     EXPECT_EQ(parameters, 61706);
     EXPECT_EQ(macs, 416520);
     EXPECT_NE(run("summary lenet5").out.find("61,706 parameters (241.0 KiB), 416,520 multiply-adds"), std::string::npos);
+    EXPECT_NE(run("summary lenet5 --convention sifre --format csv").out.find("total,,,61706,429352,"), std::string::npos);
+    EXPECT_EQ(run("summary lenet5 --max-batch lots").code, 2);
     EXPECT_EQ(run("summary lenet5 --input 1x1x28").err, "fovea summary: --input takes NxCxHxW, for instance 1x3x224x224, got '1x1x28'\n");
+}
+
+TEST_F(Cli, ComparesCountsAndDraws) {
+    const Result compared = run("compare lenet5 small_mnist --format csv --chart chart.svg");
+    ASSERT_EQ(compared.code, 0) << compared.err;
+    EXPECT_NE(compared.out.find("lenet5_modern,61706,"), std::string::npos) << compared.out;
+    EXPECT_TRUE(read(dir_ / "chart.svg").starts_with("<svg"));
+    EXPECT_EQ(run("compare").code, 2);
+    EXPECT_NE(run("rf 3 3 3").out.find("27 C^2"), std::string::npos);
+    EXPECT_NE(run("rf lenet5_tutorial --format csv").out.find("conv2,\"conv(5, 16)\",14,2\n"), std::string::npos);
+    EXPECT_EQ(json::parse(run("table inception-demo --json").out).at("totals")[0].at("naive"), 854196224);
+    const Result fits = run("summary small_mnist --max-batch 8MiB --json");
+    ASSERT_EQ(fits.code, 0) << fits.err;
+    EXPECT_GT(json::parse(fits.out).at("max_batch_inference"), json::parse(fits.out).at("max_batch_training"));
+}
+
+TEST_F(Cli, GraphsAndFiltersArePictures) {
+    const Result graph = run("graph lenet5 --elementary --loss --format dot");
+    ASSERT_EQ(graph.code, 0) << graph.err;
+    EXPECT_TRUE(graph.out.starts_with("digraph \"lenet5_modern\" {")) << graph.out.substr(0, 100);
+    EXPECT_NE(graph.out.find("label=\"exp\\n[1, 10]\""), std::string::npos);
+    const Result filters = run("filters lenet5 --layer conv1 --out grid.png");
+    ASSERT_EQ(filters.code, 0) << filters.err;
+    EXPECT_EQ(fovea::read_image(dir_ / "grid.png", 1).width, 3 * (6 * 5 + 2) + 2);
+    const Result wrong = run("filters lenet5 --layer conv9");
+    EXPECT_EQ(wrong.code, 2);
+    EXPECT_EQ(wrong.err.substr(wrong.err.find("fovea filters: no")), "fovea filters: no convolution 'conv9'; there are conv1, conv2\n");
 }
 
 TEST_F(Cli, SummaryShowsStagesAndThePlan) {

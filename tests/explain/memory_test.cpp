@@ -1,0 +1,57 @@
+// Predicted memory against the resident memory of this process. What is not planned (JIT code, stacks, the allocator) is a few
+// megabytes whatever the network, so the nets here hold hundreds; 5 % is the promise.
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "fovea/explain.h"
+
+namespace fovea {
+namespace {
+
+bool can_measure() { return static_cast<bool>(std::ofstream("/proc/self/clear_refs")); }
+
+void expect_within(const Graph& graph, std::int64_t batch, bool is_training) {
+    const double predicted = static_cast<double>(predict_memory(graph, batch, is_training).total()), measured = static_cast<double>(measure_memory(graph, batch, is_training));
+    EXPECT_GT(predicted, 60e6);
+    EXPECT_NEAR(measured / predicted, 1, 0.05) << "predicted " << predicted << ", measured " << measured;
+}
+
+TEST(Memory, OfInferenceIsPredictedWithinFivePercent) {
+    if (!can_measure()) GTEST_SKIP() << "/proc/self/clear_refs cannot be written here";
+    expect_within(build_model("five_blocks"), 4, false);
+    expect_within(build_model("cifar_resnet20"), 512, false);
+}
+
+TEST(Memory, OfATrainingStepIsPredictedWithinFivePercent) {
+    if (!can_measure()) GTEST_SKIP() << "/proc/self/clear_refs cannot be written here";
+    expect_within(training_step(build_model("cifar_resnet20")), 64, true);
+    expect_within(training_step(build_model("five_blocks")), 4, true);
+}
+
+TEST(Memory, TheLargestBatchFitsWhenItRunsAndOneMoreWouldNot) {
+    if (!can_measure()) GTEST_SKIP() << "/proc/self/clear_refs cannot be written here";
+    const Graph net = build_model("small_cifar"), step = training_step(net);
+    constexpr std::size_t budget = 96 << 20;
+    for (const bool is_training : {false, true}) {
+        const Graph& graph = is_training ? step : net;
+        const std::int64_t batch = max_batch(graph, budget, is_training);
+        ASSERT_GT(batch, 16);
+        EXPECT_LE(predict_memory(graph, batch, is_training).total(), budget);
+        EXPECT_GT(predict_memory(graph, batch + 1, is_training).total(), budget);
+        EXPECT_LE(static_cast<double>(measure_memory(graph, batch, is_training)), 1.05 * static_cast<double>(budget));
+    }
+    EXPECT_GT(max_batch(net, budget, false), max_batch(step, budget, true));
+}
+
+TEST(Memory, NothingFitsIntoLessThanTheParameters) { EXPECT_EQ(max_batch(build_model("five_blocks"), 1 << 20, false), 0); }
+
+TEST(Memory, ATrainingStepHoldsParametersAndMomenta) {
+    const Graph net = build_model("five_blocks");
+    const std::size_t parameters = 42'778'762 * 4;
+    EXPECT_NEAR(static_cast<double>(predict_memory(net, 1, false).state), static_cast<double>(parameters), 0.05 * static_cast<double>(parameters));
+    EXPECT_NEAR(static_cast<double>(predict_memory(training_step(net), 1, true).state), 2.0 * static_cast<double>(parameters), 0.1 * static_cast<double>(parameters));
+}
+
+}  // namespace
+}  // namespace fovea
