@@ -42,6 +42,7 @@ void add_table(CLI::App& app);
 void add_errata(CLI::App& app);
 void add_graph(CLI::App& app);
 void add_filters(CLI::App& app);
+void add_convert(CLI::App& app);
 
 /// Prints the one document of --json.
 void print_document(const Json& document);

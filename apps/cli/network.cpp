@@ -80,8 +80,7 @@ Network load_network(const fs::path& path, const std::string& model, std::string
     const std::string name = model.empty() ? facts.model : model;
     if (name.empty()) throw ArgumentError(fmt::format("'{}' holds weights but not the model's name: add --model NAME; 'fovea models' lists them", path.string()));
     Network network = build_network(name, parse_model_options(facts.model_options.empty() || !model.empty() ? "{}" : facts.model_options));
-    network.parameters = make_parameters(network.graph, 0);
-    load_into(network.parameters, values, {.name = file.string()});
+    network.parameters = parameters_from(network.graph, values, {.name = file.string()});
     if (facts.preprocess) network.preprocess = *facts.preprocess;
     network.classes = facts.classes;
     network.epoch = facts.epoch, network.step = facts.step;

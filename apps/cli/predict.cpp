@@ -46,7 +46,7 @@ void print_answer(const Classifier& classifier, const Answer& answer) {
 Json document_of(const Classifier& classifier, const Answer& answer) {
     Json best = Json::array();
     for (const Prediction& prediction : answer.best) best.push_back({{"class", prediction.name}, {"index", prediction.index}, {"probability", prediction.probability}});
-    Json document{{"image", answer.name}, {"top", best}};
+    Json document{{"image", answer.name}, {"predictions", best}};
     if (answer.label >= 0) document["label"] = label_name(classifier, answer.label);
     return document;
 }
@@ -117,7 +117,13 @@ void predict(const PredictArguments& a) {
         write_picture(a.picture, classifier, done);
         if (!a.common.json) fmt::print("picture {}\n", a.picture);
     }
-    if (a.common.json) print_document({{"command", "predict"}, {"model", classifier.model()}, {"weights", classifier.weights().string()}, {"predictions", documents}});
+    if (a.common.json) {
+        Json document{{"command", "predict"}, {"model", classifier.model()}, {"weights", classifier.weights().string()}};
+        // One picture is the usual question, and its answer needs no list of pictures.
+        if (documents.size() == 1) document["predictions"] = documents[0]["predictions"];
+        document["images"] = documents;
+        print_document(document);
+    }
     if (done.size() != answers.size()) {
         if (answers.size() > 1) note(fmt::format("{} of {} pictures could not be read", answers.size() - done.size(), answers.size()));
         throw CLI::RuntimeError(1);

@@ -1,4 +1,4 @@
-// Weights on disk: safetensors and PyTorch's .pth/.pt/.th (read and write), and matching them to a network.
+// Weights on disk: safetensors and PyTorch's .pth/.pt/.th (read and write), Caffe, Darknet, Keras, dlib (read), and matching them to a network.
 #pragma once
 
 #include <cstddef>
@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "fovea/graph.h"
@@ -49,25 +50,46 @@ void save_pytorch(const std::string& path, const Parameters& parameters);
 
 // ---- any of them ----------------------------------------------------------------------------
 
-/// The format is told by the file's content, not by its name.
-[[nodiscard]] Parameters load_weights(const std::string& path, Metadata* metadata = nullptr);
+enum class WeightsFormat { safetensors, pytorch, caffe, darknet, keras, dlib };
+/// "safetensors", "PyTorch", "Caffe", "Darknet", "Keras", "dlib".
+[[nodiscard]] std::string_view name_of(WeightsFormat format);
+/// Told by the file's content, not by its name. Throws FormatError with the first bytes when it is none of them.
+[[nodiscard]] WeightsFormat weights_format(const std::string& path);
+
+/// A weights file of any format. Other formats' names and layouts become PyTorch's: "conv1.weight" [K, C, R, S], "bn1.running_mean".
+///
+/// `description` is the second file that some formats have: Darknet's .cfg, without which nothing in its .weights can be told, and
+/// Caffe's .prototxt, which chooses and checks layers. Empty: the .cfg beside the file, named like it.
+[[nodiscard]] Parameters load_weights(const std::string& path, Metadata* metadata = nullptr, const std::string& description = {});
+/// The same from bytes; `name` stands in messages.
+[[nodiscard]] Parameters parse_weights(std::span<const std::byte> bytes, std::string_view name, Metadata* metadata = nullptr, std::span<const std::byte> description = {});
 
 struct LoadOptions {
     std::string name = "weights";         ///< of the source, in messages: usually the path
     std::string strip_prefix = "module."; ///< taken off when every source name begins with it (PyTorch's DataParallel)
     bool allow_missing = false;           ///< targets without a source keep their values
     bool allow_unexpected = false;        ///< sources without a target are left out
+    std::string only{};                   ///< only targets whose names begin like this are loaded, the others keep their values
+    std::vector<std::string> keep{};      ///< targets that keep their values whatever the source has: a new head
+    bool in_order = true;                 ///< when source and target share no name at all, tensors are taken in order if all shapes agree
 };
 
 struct LoadReport {
+    std::vector<std::pair<std::string, std::string>> matched;  ///< target, source
     std::vector<std::string> missing;     ///< in the target only; batch norm's num_batches_tracked is never required
     std::vector<std::string> unexpected;  ///< in the source only
-    std::vector<std::string> mismatched;  ///< "fc.weight [10, 64] is [100, 64] in the file"
+    std::vector<std::string> mismatched;  ///< "'fc.weight' is [10, 64] in the network and [100, 64] in the file"
+    std::vector<std::string> kept;        ///< not looked for, as the options say
+    std::map<std::string, std::string> nearest;  ///< of a missing name: the unexpected one it may be, of its shape where there is one
+    bool is_in_order = false;             ///< matched by order, not by name
     [[nodiscard]] bool is_exact() const { return missing.empty() && unexpected.empty() && mismatched.empty(); }
 };
 
-/// Copies values by name, converted to the target's dtype. Throws FormatError with the report, changing nothing, unless the names
-/// and shapes agree or the options allow the difference; another shape is never allowed:
+/// What load_into would do, without doing it.
+[[nodiscard]] LoadReport compare(const Parameters& target, const Parameters& source, const LoadOptions& options = {});
+
+/// Sets values by name, converted to the target's dtype; equal dtypes share the source's storage. Throws FormatError with the report,
+/// changing nothing, unless the names and shapes agree or the options allow the difference; another shape is never allowed:
 ///   load 'r50.safetensors': missing 'fc.weight' [1000, 2048]; unexpected 'head.weight' has that shape. Renamed?
 LoadReport load_into(Parameters& target, const Parameters& source, const LoadOptions& options = {});
 
@@ -78,5 +100,12 @@ struct PrefixRule {
 /// The tensors of `source` that a rule names (the first that fits), under their new names; the others are left out. Part of one
 /// network starts another: load_into(target, with_prefixes(source, rules), {.allow_missing = true}).
 [[nodiscard]] Parameters with_prefixes(const Parameters& source, const std::vector<PrefixRule>& rules);
+
+/// The parameters of `graph` with the values of `source`, in declaration order: load_into without starting values that would be thrown away.
+/// Nothing may be missing.
+[[nodiscard]] Parameters parameters_from(const Graph& graph, const Parameters& source, const LoadOptions& options = {});
+
+/// The parameters of the last layer with parameters before each output: what another number of classes replaces.
+[[nodiscard]] std::vector<std::string> head_of(const Graph& graph);
 
 }  // namespace fovea

@@ -254,6 +254,8 @@ struct CheckpointFacts {
     std::string dataset;
 };
 [[nodiscard]] CheckpointFacts facts_of(const Checkpoint& checkpoint);
+/// The JSON object that `facts_of` reads: what a weights file needs to be run by itself.
+[[nodiscard]] std::string to_text(const CheckpointFacts& facts);
 
 // ---- Trainer --------------------------------------------------------------------------------
 

@@ -1,77 +1,84 @@
-// Any weights file by its content, and matching its names to a network's.
+// Any weights file by its content.
 #include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <optional>
 
 #include "core/text.h"
 #include "io/readers.h"
 
 namespace fovea {
 
-Parameters load_weights(const std::string& path, Metadata* metadata) {
-    const MappedFile file(path);
-    const auto bytes = file.bytes();
-    require<FormatError>(bytes.size() >= 8, "load '{}': {} bytes are too few for any weights file", path, bytes.size());
-    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(bytes[i]); };
-    const bool is_zip = byte(0) == 'P' && byte(1) == 'K', is_pickle = byte(0) == 0x80 && byte(1) >= 2 && byte(1) <= 5;
-    if (is_zip || is_pickle) return read_pytorch({file, path}, metadata);
-    // A safetensors header is JSON text right behind its length.
-    if (bytes.size() > 8 && byte(8) == '{') return read_safetensors({file, path}, metadata);
-    fail<FormatError>("load '{}': neither safetensors nor a file of torch.save (begins {:02x} {:02x} {:02x} {:02x})", path, byte(0), byte(1), byte(2), byte(3));
-}
-
 namespace {
 
-/// "missing 'a' [2], 'b' [3] and 7 more"
-std::string some(const std::vector<std::string>& names, const Parameters& parameters) {
-    constexpr std::size_t shown = 3;
-    std::string text;
-    for (std::size_t i = 0; i < std::min(shown, names.size()); ++i) text += fmt::format("{}'{}' {}", i == 0 ? "" : ", ", names[i], parameters.at(names[i]).shape());
-    if (names.size() > shown) text += fmt::format(" and {} more", names.size() - shown);
-    return text;
+std::optional<WeightsFormat> format_of(std::span<const std::byte> bytes) {
+    const auto begins = [&](std::string_view text, std::size_t at = 0) { return bytes.size() >= at + text.size() && std::memcmp(bytes.data() + at, text.data(), text.size()) == 0; };
+    const auto byte = [&](std::size_t i) { return i < bytes.size() ? std::to_integer<unsigned>(bytes[i]) : 0U; };
+    if (begins("PK\x03\x04") || begins("PK\x05\x06")) return WeightsFormat::pytorch;
+    if (byte(0) == 0x80 && byte(1) >= 2 && byte(1) <= 5) return WeightsFormat::pytorch;
+    if (begins("\x89HDF\r\n\x1a\n")) return WeightsFormat::keras;
+    // A safetensors header is JSON text right behind its length.
+    if (bytes.size() > 8 && byte(8) == '{') return WeightsFormat::safetensors;
+    // A loss layer and its name, or layers within layers: numbers of one byte, each behind a 1.
+    if ((begins("\x01\x01\x01") && begins("loss_", 4)) || (byte(0) == 1 && byte(1) >= 1 && byte(1) <= 3 && byte(2) == 1 && byte(3) >= 1 && byte(3) <= 3)) return WeightsFormat::dlib;
+    // Darknet's version: 0.1 or 0.2 and a revision, as three small numbers.
+    if (begins(std::string_view("\0\0\0\0", 4)) && (byte(4) == 1 || byte(4) == 2) && begins(std::string_view("\0\0\0", 3), 5) && byte(8) < 16 && begins(std::string_view("\0\0\0", 3), 9))
+        return WeightsFormat::darknet;
+    if (looks_like_caffe(bytes)) return WeightsFormat::caffe;
+    return std::nullopt;
 }
 
-std::string describe(const LoadReport& report, const Parameters& target, const Parameters& source, const LoadOptions& options) {
-    std::vector<std::string> parts;
-    const bool says_missing = !report.missing.empty() && !options.allow_missing, says_unexpected = !report.unexpected.empty() && !options.allow_unexpected;
-    if (!report.mismatched.empty()) {
-        parts.push_back(report.mismatched.front());
-        if (report.mismatched.size() > 1) parts.back() += fmt::format(" and {} more of another shape", report.mismatched.size() - 1);
+WeightsFormat known_format(const Source& source) {
+    const auto bytes = source.bytes;
+    require<FormatError>(!bytes.empty(), "load '{}': the file is empty", source.name);
+    const auto format = format_of(bytes);
+    if (format) return *format;
+    require<FormatError>(bytes.size() >= 8, "load '{}': {} bytes are too few for any weights file", source.name, bytes.size());
+    std::string first;
+    for (std::size_t i = 0; i < 8; ++i) first += fmt::format(" {:02x}", std::to_integer<unsigned>(bytes[i]));
+    fail<FormatError>("load '{}': not a weights file of any known format (safetensors, PyTorch, Caffe, Darknet, Keras, dlib); it begins with{}", source.name, first);
+}
+
+Parameters read_weights(const Source& source, Metadata* metadata, const Source* description) {
+    switch (known_format(source)) {
+        case WeightsFormat::safetensors: return read_safetensors(source, metadata);
+        case WeightsFormat::pytorch: return read_pytorch(source, metadata);
+        case WeightsFormat::caffe: return read_caffe(source, description, metadata);
+        case WeightsFormat::keras: return read_keras(source, metadata);
+        case WeightsFormat::dlib: return read_dlib(source, metadata);
+        case WeightsFormat::darknet:
+            require<FormatError>(description != nullptr, "load '{}': Darknet weights are floats without names: the network's .cfg is needed, beside the file or named", source.name);
+            return read_darknet(source, *description, metadata);
     }
-    if (says_missing) parts.push_back("missing " + some(report.missing, target));
-    if (says_unexpected) {
-        const auto same_shape = std::ranges::find_if(report.unexpected, [&](const auto& name) {
-            return !report.missing.empty() && source.at(name).shape() == target.at(report.missing.front()).shape();
-        });
-        if (says_missing && same_shape != report.unexpected.end())
-            parts.push_back(fmt::format("unexpected '{}' has that shape. Renamed?", *same_shape));
-        else
-            parts.push_back("unexpected " + some(report.unexpected, source));
-    }
-    return fmt::format("load '{}': {}", options.name, fmt::join(parts, "; "));
+    fail<FormatError>("load '{}': unknown format", source.name);
 }
 
 }  // namespace
 
-LoadReport load_into(Parameters& target, const Parameters& source, const LoadOptions& options) {
-    const bool strip = !options.strip_prefix.empty() && source.size() > 0 &&
-                       std::ranges::all_of(source.names(), [&](const std::string& name) { return name.starts_with(options.strip_prefix); });
-    Parameters given;
-    for (const auto& name : source.names()) given.set(strip ? std::string_view(name).substr(options.strip_prefix.size()) : std::string_view(name), source.at(name));
-    LoadReport report;
-    for (const auto& name : target.names()) {
-        if (!given.has(name)) {
-            // A counter that PyTorch added in 0.4.1 and nothing reads: older files lack it.
-            if (!name.ends_with("num_batches_tracked")) report.missing.push_back(name);
-        } else if (given.at(name).shape() != target.at(name).shape()) {
-            report.mismatched.push_back(fmt::format("'{}' is {} in the network and {} in the file", name, target.at(name).shape(), given.at(name).shape()));
-        }
+std::string_view name_of(WeightsFormat format) {
+    constexpr std::string_view names[] = {"safetensors", "PyTorch", "Caffe", "Darknet", "Keras", "dlib"};
+    return names[static_cast<std::size_t>(format)];
+}
+
+WeightsFormat weights_format(const std::string& path) { return known_format({MappedFile(path), path}); }
+
+Parameters load_weights(const std::string& path, Metadata* metadata, const std::string& description) {
+    const MappedFile file(path);
+    const Source source(file, path);
+    std::string second = description;
+    if (second.empty()) {
+        const std::string beside = std::filesystem::path(path).replace_extension(".cfg").string();
+        if (beside != path && std::filesystem::is_regular_file(beside) && known_format(source) == WeightsFormat::darknet) second = beside;
     }
-    for (const auto& name : given.names())
-        if (!target.has(name)) report.unexpected.push_back(name);
-    const bool is_fine = report.mismatched.empty() && (report.missing.empty() || options.allow_missing) && (report.unexpected.empty() || options.allow_unexpected);
-    if (!is_fine) throw FormatError(describe(report, target, given, options));
-    for (const auto& name : target.names())
-        if (given.has(name)) target.set(name, given.at(name).to(target.at(name).dtype()).clone());
-    return report;
+    if (second.empty()) return read_weights(source, metadata, nullptr);
+    const MappedFile text(second);
+    const Source described(text, second);
+    return read_weights(source, metadata, &described);
+}
+
+Parameters parse_weights(std::span<const std::byte> bytes, std::string_view name, Metadata* metadata, std::span<const std::byte> description) {
+    const Source described(description, "description");
+    return read_weights({bytes, name}, metadata, description.empty() ? nullptr : &described);
 }
 
 }  // namespace fovea

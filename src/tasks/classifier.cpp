@@ -102,8 +102,7 @@ Classifier::Classifier(const std::filesystem::path& run_or_weights, const Classi
     require<ArgumentError>(self.input.rank() == 4, "model '{}' has no input 'image' [N, C, H, W]", self.model);
     for (const std::string& name : std::vector<std::string>(file.names()))
         if (name.starts_with(optimizer_prefix)) file.erase(name);
-    Parameters parameters = make_parameters(graph, 0);
-    load_into(parameters, file, {.name = self.weights.string()});
+    const Parameters parameters = parameters_from(graph, file, {.name = self.weights.string()});
     self.preprocess = completed(facts.preprocess.value_or(card.preprocess), self.input);
     self.classes = facts.classes;
     for (auto i = static_cast<std::int64_t>(self.classes.size()); i < scores.shape()[1]; ++i) self.classes.push_back(fmt::format("{}", i));

@@ -45,4 +45,13 @@ CheckpointFacts facts_of(const Checkpoint& checkpoint) {
     return facts;
 }
 
+std::string to_text(const CheckpointFacts& facts) {
+    Json json{{"version", 1}, {"model", facts.model}, {"model_options", parse_json(facts.model_options.empty() ? "{}" : facts.model_options, "model options")}, {"classes", facts.classes}};
+    if (facts.preprocess) json["preprocess"] = to_json(*facts.preprocess);
+    if (facts.epoch > 0) json["epoch"] = facts.epoch, json["updates"] = facts.step;
+    if (facts.best_metric != 0) json["best_metric"] = facts.best_metric;
+    if (!facts.dataset.empty()) json["dataset"] = facts.dataset;
+    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 }  // namespace fovea

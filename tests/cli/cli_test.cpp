@@ -192,9 +192,12 @@ TEST_F(Cli, TrainsEvaluatesAndPredicts) {
 
     const Result predicted = run("predict run bars/test/lying/3.png bars/test/upright/3.png --json");
     ASSERT_EQ(predicted.code, 0) << predicted.err;
-    const json predictions = json::parse(predicted.out).at("predictions");
-    EXPECT_EQ(predictions.at(0).at("top").at(0).at("class"), "lying");
-    EXPECT_EQ(predictions.at(1).at("top").at(0).at("class"), "upright");
+    const json predictions = json::parse(predicted.out).at("images");
+    EXPECT_EQ(predictions.at(0).at("predictions").at(0).at("class"), "lying");
+    EXPECT_EQ(predictions.at(1).at("predictions").at(0).at("class"), "upright");
+    const Result one = run("predict run bars/test/lying/3.png --json");
+    EXPECT_EQ(json::parse(one.out).at("predictions"), predictions.at(0).at("predictions"));
+    EXPECT_EQ(json::parse(one.out).at("predictions").at(0).at("index"), 0);
     EXPECT_NE(run("predict run bars/test/lying/3.png").out.find("█"), std::string::npos);
 
     const Result pictured = run("predict run --data folder:bars --count 7 --picture sheet.png");
@@ -204,6 +207,43 @@ TEST_F(Cli, TrainsEvaluatesAndPredicts) {
     const Result again = run(train_bars);
     EXPECT_EQ(again.code, 2);
     EXPECT_EQ(again.err, "fovea train: 'run' holds a run already: --resume goes on with it, another --out begins a new one\n");
+}
+
+TEST_F(Cli, ConvertedWeightsNeedNothingElseToPredict) {
+    make_pictures();
+    ASSERT_EQ(run(train_bars).code, 0);
+    const json wanted = json::parse(run("predict run bars/test/lying/3.png --json").out).at("predictions");
+    // A run, as one file; to PyTorch, which keeps names and values only, and back.
+    ASSERT_EQ(run("convert run whole.safetensors").code, 0);
+    EXPECT_EQ(json::parse(run("predict whole.safetensors bars/test/lying/3.png --json").out).at("predictions"), wanted);
+    ASSERT_EQ(run("convert whole.safetensors bare.pth").code, 0);
+    const Result bare = run("predict bare.pth bars/test/lying/3.png --json");
+    EXPECT_EQ(bare.code, 2);
+    EXPECT_NE(bare.err.find("name the model"), std::string::npos) << bare.err;
+    std::ofstream(dir_ / "classes.txt") << "lying\nupright\n";
+    const Result named = run("convert bare.pth named.safetensors --model lenet5 --classes 2 --class-names classes.txt --json");
+    ASSERT_EQ(named.code, 0) << named.err;
+    EXPECT_EQ(json::parse(named.out).at("matched"), 10);
+    EXPECT_EQ(json::parse(named.out).at("new"), json::array());
+    const json again = json::parse(run("predict named.safetensors bars/test/lying/3.png --json").out).at("predictions");
+    EXPECT_EQ(again.at(0).at("class"), "lying");
+    // Another number of classes: the last layer starts anew, the others are the file's.
+    const Result exchanged = run("convert bare.pth five.safetensors --model lenet5 --classes 5 --json");
+    ASSERT_EQ(exchanged.code, 0) << exchanged.err;
+    EXPECT_EQ(json::parse(exchanged.out).at("new"), json({"fc3.weight", "fc3.bias"}));
+    EXPECT_EQ(json::parse(run("predict five.safetensors bars/test/lying/3.png --json").out).at("predictions").size(), 5U);
+    const Result part = run("convert bare.pth part.safetensors --model lenet5 --classes 2 --only conv --json");
+    EXPECT_EQ(json::parse(part.out).at("matched"), 4);
+    EXPECT_EQ(json::parse(part.out).at("new").size(), 6U);
+    // Another network's file is refused with the tensors that do not fit; --explain lists them with the nearest candidates.
+    const Result other = run("convert bare.pth other.safetensors --model small_mnist");
+    EXPECT_EQ(other.code, 1);
+    EXPECT_FALSE(fs::exists(dir_ / "other.safetensors"));
+    const Result explained = run("convert bare.pth --model small_mnist --explain");
+    EXPECT_EQ(explained.code, 0);
+    EXPECT_NE(explained.out.find("of another shape"), std::string::npos) << explained.out;
+    EXPECT_EQ(run("convert bare.pth out.txt").code, 2);
+    EXPECT_EQ(run("convert bare.pth").code, 2);
 }
 
 TEST_F(Cli, ADamagedPictureCostsOnlyItself) {

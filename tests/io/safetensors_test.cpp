@@ -53,7 +53,7 @@ TEST(Safetensors, EveryTensorIsAlignedToItsElement) {
     const std::string file = to_safetensors(mixed());
     std::uint64_t header = 0;
     std::memcpy(&header, file.data(), 8);
-    EXPECT_EQ(header % 8, 0U);
+    EXPECT_EQ((header + 8) % 64, 0U) << "data begin on a cache line";
     // 8-byte elements first: a.count and a.wide fill 24 bytes, then b.weight.
     EXPECT_NE(file.find(R"("b.weight":{"dtype":"F32","shape":[2,3],"data_offsets":[24,48]})"), std::string::npos) << file.substr(8, header);
 }
@@ -74,6 +74,9 @@ TEST(Safetensors, HalvesBecomeFloatsExactly) {
 TEST(Safetensors, DamagedFilesAreRefusedWithOneSentence) {
     EXPECT_EQ(refusal("abc"), "load 'x': 3 bytes are no safetensors file, its header length alone takes 8");
     EXPECT_EQ(refusal(file_with("{}", 0).replace(0, 1, "\x7f")), "load 'x': header of 127 bytes in a file of 10");
+    EXPECT_EQ(refusal(file_with(R"({"w":{"dtype":"F32","shape":[[1]],"data_offsets":[0,4]}})", 4)), "load 'x': the header nests deeper than any safetensors header");
+    EXPECT_EQ(refusal(file_with(R"({"w":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", 4)), "load 'x': a size of 'w' is not a whole number");
+    EXPECT_EQ(refusal(std::string("\0\0\0\0\0\0\0\x10{}", 10)), "load 'x': header of 1152921504606846976 bytes in a file of 10");  // a length of the other byte order
     EXPECT_EQ(refusal(file_with("[1]", 0)), "load 'x': the header is not a JSON object");
     EXPECT_EQ(refusal(file_with(R"({"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 4)), "load 'x': 'w' lies at 0..8, the file has 4 bytes of data");
     EXPECT_EQ(refusal(file_with(R"({"w":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}})", 8)), "load 'x': 'w' [3] of F32 takes 12 bytes, data_offsets give 8");
@@ -149,6 +152,39 @@ TEST(LoadInto, DifferencesThatTheOptionsAllowAreReported) {
     EXPECT_EQ(report.missing, std::vector<std::string>{"a"});
     EXPECT_EQ(report.unexpected, std::vector<std::string>{"c"});
     EXPECT_FALSE(report.is_exact());
+}
+
+TEST(LoadInto, WithoutAnyCommonNameTensorsAreTakenInOrderWhenEveryShapeAgrees) {
+    Parameters target = with({{"conv1.weight", {2, 1, 3, 3}}, {"bn1.weight", {2}}, {"bn1.num_batches_tracked", {}}, {"fc.weight", {4, 2}}});
+    const Parameters source = with({{"con1.weight", {2, 1, 3, 3}}, {"con2.weight", {2}}, {"fc1.weight", {4, 2}}});
+    const LoadReport report = load_into(target, source);
+    EXPECT_TRUE(report.is_in_order);
+    EXPECT_EQ(report.matched, (std::vector<std::pair<std::string, std::string>>{{"conv1.weight", "con1.weight"}, {"bn1.weight", "con2.weight"}, {"fc.weight", "fc1.weight"}}));
+    EXPECT_EQ(target.at("fc.weight").at(0), 3);
+    const Parameters turned = with({{"con1.weight", {2, 1, 3, 3}}, {"con2.weight", {2}}, {"fc1.weight", {2, 4}}});
+    EXPECT_EQ(test::message_of<FormatError>([&] { load_into(target, turned, {.name = "w"}); }),
+              "load 'w': missing 'conv1.weight' [2, 1, 3, 3], 'bn1.weight' [2], 'fc.weight' [4, 2]; unexpected 'con1.weight' has that shape. Renamed?");
+    EXPECT_THROW(load_into(target, source, {.in_order = false}), FormatError);
+}
+
+TEST(LoadInto, ANewHeadAndOtherPrefixesKeepTheirValues) {
+    Parameters target = with({{"features.0.weight", {2}}, {"features.1.weight", {3}}, {"head.weight", {5, 4}}});
+    const Parameters source = with({{"features.1.weight", {3}}, {"features.0.weight", {2}}, {"head.weight", {10, 4}}});
+    LoadReport report = load_into(target, source, {.keep = {"head.weight"}});
+    EXPECT_EQ(report.kept, std::vector<std::string>{"head.weight"});
+    EXPECT_EQ(target.at("head.weight").at(0), 3);
+    EXPECT_EQ(target.at("features.0.weight").at(0), 2);
+    target = with({{"features.0.weight", {2}}, {"features.1.weight", {3}}, {"head.weight", {5, 4}}});
+    report = load_into(target, source, {.only = "features.1"});
+    EXPECT_EQ(report.kept, (std::vector<std::string>{"features.0.weight", "head.weight"}));
+    EXPECT_EQ(target.at("features.0.weight").at(0), 1);
+    EXPECT_EQ(target.at("features.1.weight").at(0), 1);
+    EXPECT_EQ(test::message_of<FormatError>([&] { load_into(target, source, {.name = "w", .only = "neck"}); }), "load 'w': no parameter begins with 'neck'");
+}
+
+TEST(Compare, EveryMissingTensorHasItsNearestCandidate) {
+    const LoadReport report = compare(with({{"a", {1}}, {"fc.weight", {10, 4}}, {"fc.bias", {10}}}), with({{"a", {1}}, {"fc.w", {9, 4}}, {"head.weight", {10, 4}}, {"head.bias", {10}}}));
+    EXPECT_EQ(report.nearest, (std::map<std::string, std::string>{{"fc.weight", "head.weight"}, {"fc.bias", "head.bias"}}));
 }
 
 }  // namespace
