@@ -16,7 +16,7 @@ include(FoveaKernelLibraries)
 # json is header-only and stays inside .cpp files, so that an installed fovea does not need it. fmt is linked: its header-only form
 # doubles the time of a build.
 set(FOVEA_HEADER_LIBRARIES nlohmann_json::nlohmann_json)
-set(FOVEA_LINK_LIBRARIES fmt::fmt OpenMP::OpenMP_CXX Threads::Threads ZLIB::ZLIB JPEG::JPEG PNG::PNG LibArchive::LibArchive protobuf::libprotobuf-lite fovea_external::hdf5 fovea_external::dnnl fovea_external::hwy)
+set(FOVEA_LINK_LIBRARIES fmt::fmt OpenMP::OpenMP_CXX Threads::Threads ZLIB::ZLIB JPEG::JPEG PNG::PNG LibArchive::LibArchive protobuf::libprotobuf-lite fovea_external::dnnl fovea_external::hwy)
 
 # The libraries that the code of one folder includes. oneDNN and Highway are for backends alone, codecs for image and data.
 function(fovea_folder_dependencies folder)
@@ -37,7 +37,7 @@ function(fovea_folder_dependencies folder)
   elseif(folder MATCHES "^(io|models|train|tasks|runtime|explain)$")
     target_link_libraries(fovea_${folder} PRIVATE nlohmann_json::nlohmann_json)
     if(folder STREQUAL "io")
-      target_link_libraries(fovea_io PRIVATE ZLIB::ZLIB fovea_external::hdf5)
+      target_link_libraries(fovea_io PRIVATE ZLIB::ZLIB)
     endif()
   endif()
   if(folder STREQUAL "io")

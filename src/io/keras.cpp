@@ -2,35 +2,17 @@
 // layouts become PyTorch's: kernels HWIO -> OIHW, matrices [in, out] -> [out, in], and what a Flatten put channels last, channels first.
 #include <algorithm>
 #include <map>
-#include <memory>
-#include <mutex>
 #include <optional>
 
-#include <hdf5.h>
 #include <nlohmann/json.hpp>
 
 #include "io/cursor.h"
+#include "io/hdf5.h"
 #include "io/readers.h"
 
 namespace fovea {
 
 namespace {
-
-/// Owns one HDF5 identifier of any kind.
-class Handle {
-public:
-    explicit Handle(hid_t id) : id_(id) {}
-    ~Handle() {
-        if (id_ >= 0) H5Idec_ref(id_);
-    }
-    Handle(const Handle&) = delete;
-    Handle& operator=(const Handle&) = delete;
-    operator hid_t() const { return id_; }
-    [[nodiscard]] bool is_valid() const { return id_ >= 0; }
-
-private:
-    hid_t id_;
-};
 
 /// Permutes the dimensions of f32 values: result dimension d is dimension order[d] of `tensor`.
 Tensor permuted(const Tensor& tensor, const std::vector<int>& order) {
@@ -56,16 +38,14 @@ Tensor permuted(const Tensor& tensor, const std::vector<int>& order) {
 
 class KerasReader {
 public:
-    explicit KerasReader(const Source& source) : source_(source), access_(H5Pcreate(H5P_FILE_ACCESS)), file_(open()) {}
+    explicit KerasReader(const Source& source) : source_(source), file_(source) {}
 
     Parameters read(Metadata* metadata) {
         // model.save() has the layers below model_weights, save_weights() at the top.
-        const bool is_model = H5Lexists(file_, "model_weights", H5P_DEFAULT) > 0;
-        const Handle root(H5Gopen2(file_, is_model ? "/model_weights" : "/", H5P_DEFAULT));
-        check(root.is_valid(), "its group of layers cannot be opened");
+        const Hdf5File::Object top = file_.root(), root = file_.has(top, "model_weights") ? file_.find(top, "model_weights") : top;
         const auto layers = texts(root, "layer_names");
         check(layers.has_value(), "an HDF5 file without Keras' layer_names; of Keras 3 save the whole model as .h5");
-        if (const auto config = texts(file_, "model_config"); config && !config->empty()) {
+        if (const auto config = texts(top, "model_config"); config && !config->empty()) {
             read_classes(config->front());
             if (metadata != nullptr) (*metadata)["model_config"] = config->front();
         }
@@ -79,52 +59,16 @@ private:
         if (!condition) fail<FormatError>("load '{}': {}", source_.name, fmt::format(text, std::forward<Args>(args)...));
     }
 
-    hid_t open() {
-        H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
-        H5PLset_loading_state(0);  // no filter in a file may load a library
-        H5Pset_fapl_core(access_, std::size_t{1} << 20, false);
-        H5Pset_file_image(access_, const_cast<std::byte*>(source_.bytes.data()), source_.bytes.size());
-        const hid_t file = H5Fopen("fovea.h5", H5F_ACC_RDONLY, access_);  // the name of an image in memory
-        check(file >= 0, "an HDF5 file that is damaged or cut off");
-        return file;
-    }
-
-    /// A text, or a list of texts, of fixed or free length. Long lists lie in attributes name0, name1, ...
-    std::optional<std::vector<std::string>> texts(hid_t object, const std::string& name) const {
-        if (H5Aexists(object, name.c_str()) > 0) return texts_of_one(object, name);
-        std::optional<std::vector<std::string>> all;
-        for (int part = 0; H5Aexists(object, fmt::format("{}{}", name, part).c_str()) > 0; ++part) {
+    /// Keras cuts long lists into attributes name0, name1, ...
+    std::optional<std::vector<std::string>> texts(Hdf5File::Object object, const std::string& name) const {
+        auto all = file_.texts(object, name);
+        if (all) return all;
+        for (int part = 0;; ++part) {
+            const auto more = file_.texts(object, fmt::format("{}{}", name, part));
+            if (!more) return all;
             if (!all) all.emplace();
-            const auto more = texts_of_one(object, fmt::format("{}{}", name, part));
-            all->insert(all->end(), more.begin(), more.end());
+            all->insert(all->end(), more->begin(), more->end());
         }
-        return all;
-    }
-    std::vector<std::string> texts_of_one(hid_t object, const std::string& name) const {
-        const Handle attribute(H5Aopen(object, name.c_str(), H5P_DEFAULT));
-        check(attribute.is_valid(), "attribute '{}' cannot be opened", name);
-        const Handle type(H5Aget_type(attribute)), space(H5Aget_space(attribute));
-        check(type.is_valid() && space.is_valid(), "attribute '{}' is damaged", name);
-        const hssize_t count = H5Sget_simple_extent_npoints(space);
-        if (count == 0) return {};  // h5py writes an empty list as numbers
-        check(H5Tget_class(type) == H5T_STRING, "attribute '{}' is no text", name);
-        const std::size_t width = H5Tget_size(type), limit = source_.bytes.size();
-        check(count > 0 && static_cast<std::size_t>(count) <= limit && width <= limit / static_cast<std::size_t>(count), "attribute '{}' of {} texts is larger than the file", name, count);
-        std::vector<std::string> result;
-        if (H5Tis_variable_str(type) > 0) {
-            std::vector<char*> pointers(static_cast<std::size_t>(count), nullptr);
-            check(H5Aread(attribute, type, pointers.data()) >= 0, "attribute '{}' is damaged", name);
-            for (const char* text : pointers) result.emplace_back(text != nullptr ? text : "");
-            H5Dvlen_reclaim(type, space, H5P_DEFAULT, pointers.data());
-        } else {
-            std::vector<char> bytes(static_cast<std::size_t>(count) * width);
-            check(H5Aread(attribute, type, bytes.data()) >= 0, "attribute '{}' is damaged", name);
-            for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
-                const std::string_view text(bytes.data() + i * width, width);
-                result.emplace_back(text.substr(0, text.find('\0')));
-            }
-        }
-        return result;
     }
 
     /// The class of each layer: {"config": {"layers": [{"class_name": "Conv2D", "config": {"name": "conv1"}}]}}.
@@ -147,60 +91,21 @@ private:
         return layer.find("transpose") != std::string::npos ? "Conv2DTranspose" : "";
     }
 
-    void read_layer(hid_t root, const std::string& layer) {
+    void read_layer(Hdf5File::Object root, const std::string& layer) {
         const std::string kind = class_of(layer);
         if (kind == "Flatten") is_flat_ = true;
         if (kind.starts_with("Global")) channels_ = 1;  // one value per channel: no order to change
-        const Handle group(open_inside(root, layer, H5I_GROUP));
+        const Hdf5File::Object group = file_.find(root, layer);
         const auto names = texts(group, "weight_names");
         if (!names) return;
         for (const std::string& name : *names) {
-            const Handle data(open_inside(group, name, H5I_DATASET));
-            put(layer, kind, name, values(data, name));
+            Tensor value = file_.floats(file_.find(group, name), name);
+            // Attributes may name one data set many times: a few bytes each.
+            used_ += value.bytes();
+            check(used_ <= 64 * source_.bytes.size(), "more than {} bytes of tensors in a file of {}", 64 * source_.bytes.size(), source_.bytes.size());
+            put(layer, kind, name, std::move(value));
         }
         if (is_flat_ && !names->empty()) is_flat_ = false, channels_ = 1;
-    }
-
-    /// Only what lies in this file itself: links to other files are refused.
-    hid_t open_inside(hid_t place, const std::string& path, H5I_type_t kind) const {
-        for (std::size_t end = path.find('/'); ; end = path.find('/', end + 1)) {
-            const std::string part = path.substr(0, end);
-            H5L_info_t link{};
-            check(!part.empty() && H5Lget_info(place, part.c_str(), &link, H5P_DEFAULT) >= 0, "'{}' is named but not there", path);
-            check(link.type == H5L_TYPE_HARD, "'{}' is a link, not data of this file", part);
-            if (end == std::string::npos) break;
-        }
-        const hid_t id = H5Oopen(place, path.c_str(), H5P_DEFAULT);
-        const Handle owner(id);
-        check(owner.is_valid() && H5Iget_type(owner) == kind, "'{}' cannot be opened", path);
-        H5Iinc_ref(id);
-        return id;
-    }
-
-    Tensor values(hid_t data, const std::string& name) const {
-        const Handle space(H5Dget_space(data)), type(H5Dget_type(data)), layout(H5Dget_create_plist(data));
-        check(space.is_valid() && type.is_valid() && layout.is_valid(), "'{}' is damaged", name);
-        check(H5Pget_external_count(layout) == 0 && H5Pget_layout(layout) != H5D_VIRTUAL, "the values of '{}' lie in another file", name);
-        const H5T_class_t kind = H5Tget_class(type);
-        check(kind == H5T_FLOAT || kind == H5T_INTEGER, "'{}' holds no numbers", name);
-        const int rank = H5Sget_simple_extent_ndims(space);
-        check(rank >= 0 && rank <= Shape::max_rank, "'{}' has {} dimensions, at most {} are read", name, rank, Shape::max_rank);
-        std::array<hsize_t, Shape::max_rank> sizes{};
-        check(H5Sget_simple_extent_dims(space, sizes.data(), nullptr) == rank, "the shape of '{}' is damaged", name);
-        // Packed values may be smaller in the file; what unpacks to more than this is not weights.
-        constexpr std::uint64_t most_times = 32;
-        const std::uint64_t most = most_times * source_.bytes.size() / sizeof(float);
-        Shape shape;
-        std::uint64_t count = 1;
-        for (int d = 0; d < rank; ++d) {
-            const hsize_t size = sizes[static_cast<std::size_t>(d)];
-            check(size == 0 || count <= most / size, "'{}' is larger than the file's {} bytes allow", name, source_.bytes.size());
-            count *= size;
-            shape.push_back(static_cast<std::int64_t>(size));
-        }
-        Tensor tensor(shape);
-        check(count == 0 || H5Dread(data, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, tensor.raw()) >= 0, "the values of '{}' are damaged", name);
-        return tensor;
     }
 
     void put(const std::string& layer, const std::string& kind, const std::string& full, Tensor value) {
@@ -262,7 +167,8 @@ private:
     }
 
     const Source& source_;
-    Handle access_, file_;
+    Hdf5File file_;
+    std::size_t used_ = 0;
     std::map<std::string, std::string, std::less<>> classes_;
     std::int64_t channels_ = 1;  ///< of the last convolution
     bool is_flat_ = false;       ///< a Flatten stands before the next matrix
@@ -272,8 +178,6 @@ private:
 }  // namespace
 
 Parameters read_keras(const Source& source, Metadata* metadata) {
-    static std::mutex one_at_a_time;  // Debian's serial HDF5 keeps global state
-    const std::lock_guard lock(one_at_a_time);
     return KerasReader(source).read(metadata);
 }
 

@@ -42,7 +42,6 @@ TEST_P(Damaged, CutOffAnywhereIsRefused) {
 }
 
 TEST_P(Damaged, FlippedBitsGiveParametersOrASentence) {
-    if (GetParam().ends_with(".h5")) GTEST_SKIP() << "libhdf5 1.10 itself is not safe on flipped bits";
     std::string file = test::content(test::fixture(GetParam()));
     const std::size_t step = std::max<std::size_t>(1, file.size() / 500);
     for (std::size_t at = 0; at < file.size(); at += step)
