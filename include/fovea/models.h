@@ -23,6 +23,16 @@ struct ModelOptions {
     double drop_path = -1;        ///< probability of dropping a whole path in training (stochastic depth: of the last block, less before it); negative: the card's own
 };
 
+/// Where batch norm and ReLU stand in a residual unit. He et al. 2016, arXiv:1603.05027, fig. 4.
+enum class ResidualUnit {
+    original,                 ///< convolution, BN, ReLU, convolution, BN; sum; ReLU
+    bn_after_add,             ///< convolution, BN, ReLU, convolution; sum; BN, ReLU
+    relu_before_add,          ///< convolution, BN, ReLU, convolution, BN, ReLU; sum
+    relu_only_preactivation,  ///< ReLU, convolution, BN, ReLU, convolution, BN; sum
+    full_preactivation,       ///< BN, ReLU, convolution, BN, ReLU, convolution; sum
+};
+[[nodiscard]] std::string_view name_of(ResidualUnit unit);
+
 /// What a network's output "out" is trained with, and how it is read.
 enum class ModelLoss {
     cross_entropy,   ///< logits [N, classes]: the largest wins

@@ -23,6 +23,11 @@ namespace fovea {
 /// The graph's output "out", which is also what module `name` returns.
 void classes_out(const Value& x, std::string_view name = "classifier");
 
+/// Stochastic depth: the probability of dropping block 1 <= i <= count, growing linearly to options.drop_path at the last.
+/// Huang, Sun, Liu, Sedra, Weinberger 2016, arXiv:1603.09382, sec. 3; their p_L = 0.5 is drop_path = 0.5.
+[[nodiscard]] double depth_drop(const ModelOptions& options, std::int64_t i, std::int64_t count);
+/// Option A of ResNet: every stride-th row and column, and channels of zeros, half on each side. No parameters.
+[[nodiscard]] Value padded_shortcut(const Value& x, std::int64_t channels, std::int64_t stride);
 /// 32 x 32 colour pictures of CIFAR, as the published weights of residual networks want them.
 [[nodiscard]] Preprocess cifar();
 
@@ -50,5 +55,7 @@ void classes_out(const Value& x, std::string_view name = "classifier");
 [[nodiscard]] std::vector<ModelCard> mobilenet_v3_cards();
 [[nodiscard]] std::vector<ModelCard> efficientnet_cards();
 [[nodiscard]] std::vector<ModelCard> densenet_cards();
+[[nodiscard]] std::vector<ModelCard> cifar_preact_resnet_cards();
+[[nodiscard]] std::vector<ModelCard> cifar_resnext_cards();
 
 }  // namespace fovea

@@ -5,21 +5,20 @@
 
 namespace fovea {
 
-namespace {
-
-/// Option A of the paper: every other row and column, and channels of zeros, planes / 4 on each side. No parameters.
-Value shortcut(const Value& x, std::int64_t planes, std::int64_t stride) {
+Value padded_shortcut(const Value& x, std::int64_t channels, std::int64_t stride) {
     Value y = x;
     if (stride > 1) y = slice(slice(y, {.axis = 2, .step = stride}), {.axis = 3, .step = stride});
-    const std::int64_t added = planes - x.shape()[1];
+    const std::int64_t added = channels - x.shape()[1];
     if (added > 0) y = pad(y, {0, added / 2, 0, 0}, {0, added - added / 2, 0, 0});
     return y;
 }
 
-Value block(Graph& net, const Value& x, std::int64_t planes, std::int64_t stride, bool residual) {
+namespace {
+
+Value block(Graph& net, const Value& x, std::int64_t planes, std::int64_t stride, bool residual, double drop) {
     Value y = conv_bn_relu(x, {.out = planes, .kernel = 3, .stride = stride, .pad = 1}, "conv1", "bn1");
     y = conv_bn(y, {.out = planes, .kernel = 3, .pad = 1}, "conv2", "bn2");
-    y = relu(residual ? y + shortcut(x, planes, stride) : y);
+    y = relu(residual ? drop_path(y, {.drop = drop, .whole_batch = true}) + padded_shortcut(x, planes, stride) : y);
     net.module_output("", y);
     return y;
 }
@@ -27,12 +26,13 @@ Value block(Graph& net, const Value& x, std::int64_t planes, std::int64_t stride
 Graph build(const ModelCard& card, const ModelOptions& options, bool residual) {
     const std::int64_t blocks = (card.depth - 2) / 6;
     Graph net;
-    Value x = conv_bn_relu(image_input(net, options), {.out = 16, .kernel = 3, .pad = 1}, "conv1", "bn1");
-    for (std::int64_t stage = 1, planes = 16; stage <= 3; ++stage, planes *= 2) {
+    Value x = conv_bn_relu(image_input(net, options), {.out = widened(16, options), .kernel = 3, .pad = 1}, "conv1", "bn1");
+    for (std::int64_t stage = 1; stage <= 3; ++stage) {
+        const std::int64_t planes = widened(8 << stage, options);
         const auto layer = net.scope(fmt::format("layer{}", stage));
         for (std::int64_t i = 0; i < blocks; ++i) {
             const auto scope = net.scope(fmt::format("{}", i));
-            x = block(net, x, planes, stage > 1 && i == 0 ? 2 : 1, residual);
+            x = block(net, x, planes, stage > 1 && i == 0 ? 2 : 1, residual, depth_drop(options, (stage - 1) * blocks + i + 1, 3 * blocks));
         }
         net.module_output("", x);
     }

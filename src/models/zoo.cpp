@@ -104,6 +104,8 @@ const std::vector<ModelCard>& model_cards() {
             mobilenet_v2_cards,
             mobilenet_v3_cards,
             efficientnet_cards,
+            cifar_preact_resnet_cards,
+            cifar_resnext_cards,
         };
         for (const auto family : families) {
             const std::vector<ModelCard> cards_of_family = family();
@@ -172,6 +174,10 @@ Value average_to(const Value& x, std::int64_t size) {
 void classes_out(const Value& x, std::string_view name) {
     x.graph().module_output(name, x);
     x.graph().output("out", x);
+}
+
+double depth_drop(const ModelOptions& options, std::int64_t i, std::int64_t count) {
+    return options.drop_path <= 0 ? 0 : options.drop_path * static_cast<double>(i) / static_cast<double>(count);
 }
 
 Preprocess imagenet(std::int64_t crop, std::int64_t resize, Filter filter) {

@@ -43,6 +43,10 @@ class Networks : public testing::TestWithParam<Case> {};
 INSTANTIATE_TEST_SUITE_P(Records, Networks,
                          testing::Combine(testing::Values("lenet5_modern", "lenet5_classic", "cifar_resnet20", "cifar_resnet56", "squeezenet1_1", "mobilenet_v2", "mobilenet_v3_large", "efficientnet_b0"), testing::ValuesIn(engines)), name_of);
 
+// Records of PyTorch models written down from the papers' tables.
+INSTANTIATE_TEST_SUITE_P(DenseAndPreactivated, Networks, testing::Combine(testing::Values("cifar_densenet_bc100_k12", "cifar_preact_resnet164"), testing::Values(engines[0], engines[2])),
+                         name_of);
+
 TEST_P(Networks, AgreeWithTheirRecord) {
     const auto& [name, engine] = GetParam();
     const Json record = read_record(std::string("models/") + name);
