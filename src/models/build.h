@@ -57,5 +57,6 @@ void classes_out(const Value& x, std::string_view name = "classifier");
 [[nodiscard]] std::vector<ModelCard> densenet_cards();
 [[nodiscard]] std::vector<ModelCard> cifar_preact_resnet_cards();
 [[nodiscard]] std::vector<ModelCard> cifar_resnext_cards();
+[[nodiscard]] std::vector<ModelCard> fractalnet_cards();
 
 }  // namespace fovea

@@ -106,6 +106,7 @@ const std::vector<ModelCard>& model_cards() {
             efficientnet_cards,
             cifar_preact_resnet_cards,
             cifar_resnext_cards,
+            fractalnet_cards,
         };
         for (const auto family : families) {
             const std::vector<ModelCard> cards_of_family = family();
