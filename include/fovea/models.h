@@ -90,6 +90,29 @@ struct CompoundScale {
 /// own start: load_into(parameters, vgg_start(name, trained), {.allow_missing = true}). Throws ArgumentError when `name` is no VGG.
 [[nodiscard]] Parameters vgg_start(std::string_view name, const Parameters& trained);
 
+// ---- listings: a network as teaching material prints it -------------------------------------------------------------------
+
+enum class ListingKind {
+    dlib,   ///< template text, from the output to the input: fc<10, relu<con<16,5,5,1,1, input<matrix<unsigned char>>
+    torch,  ///< nn.Sequential(nn.Conv2d(3, 6, kernel_size=5), ...), or what printing one shows
+};
+
+struct ListingOptions {
+    std::int64_t channels = 0, height = 0, width = 0;  ///< of the input; 0: what the text states, or a usual size, which is noted
+    bool padded = true;                                ///< dlib: convolutions of stride 1 are padded by half their kernel, as the library does
+};
+
+struct Listing {
+    ListingKind kind = ListingKind::torch;
+    Graph graph;                     ///< input "image", output "out"; parameters as PyTorch's Sequential names them ("0.weight"), or con1, fc1, ...
+    std::vector<std::string> notes;  ///< what was read with a grain of salt: "line 9: nn.Linear(120) has no in_features: 44944 is inferred"
+};
+
+/// Builds the network of a listing; `name` stands in messages. Sizes that the text leaves open (nn.LazyLinear, nn.Linear(120)) are
+/// inferred. Throws FormatError with the line and the reason when the text is no network or its layers do not fit.
+[[nodiscard]] Listing read_listing(std::string_view text, std::string_view name, const ListingOptions& options = {});
+[[nodiscard]] Listing load_listing(const std::string& path, const ListingOptions& options = {});
+
 /// Appends the card's loss between `out` and `labels` [N] (i32): a scalar, mean over the batch.
 [[nodiscard]] Value model_loss(ModelLoss loss, const Value& out, const Value& labels);
 /// The class of each row of `out` [N, classes]: the largest or the smallest value, as the loss says.
