@@ -19,6 +19,7 @@ struct PredictArguments {
     std::string path, model, checkpoint = "last", data, picture, backend = "cpu";
     std::vector<std::string> images;
     std::int64_t topk = 5, count = 12;
+    bool has_bars = true;
 };
 
 /// A picture and what it was taken for.
@@ -34,13 +35,13 @@ std::string label_name(const Classifier& classifier, std::int64_t label) {
     return label < static_cast<std::int64_t>(classes.size()) ? classes[static_cast<std::size_t>(label)] : std::to_string(label);
 }
 
-void print_answer(const Classifier& classifier, const Answer& answer) {
+void print_answer(const Classifier& classifier, const Answer& answer, bool has_bars) {
     fmt::print("{}", answer.name);
     if (answer.label >= 0) fmt::print(": {} {}", label_name(classifier, answer.label), answer.best[0].index == answer.label ? "✓" : "✗");
     fmt::print("\n");
     std::size_t width = 0;
     for (const Prediction& prediction : answer.best) width = std::max(width, prediction.name.size());
-    for (const Prediction& prediction : answer.best) fmt::print("  {:<{}}  {} {:6.2f} %\n", prediction.name, width, bar(prediction.probability, 30), prediction.probability * 100);
+    for (const Prediction& prediction : answer.best) fmt::print("  {:<{}}  {}{:6.2f} %\n", prediction.name, width, has_bars ? bar(prediction.probability, 30) + " " : "", prediction.probability * 100);
 }
 
 Json document_of(const Classifier& classifier, const Answer& answer) {
@@ -110,7 +111,7 @@ void predict(const PredictArguments& a) {
             continue;
         }
         if (a.common.json) documents.push_back(document_of(classifier, answer));
-        else print_answer(classifier, answer);
+        else print_answer(classifier, answer, a.has_bars);
         done.push_back(std::move(answer));
     }
     if (!a.picture.empty() && !done.empty()) {
@@ -138,6 +139,7 @@ void add_predict(CLI::App& app) {
     command->add_option("network", a->path, "A run directory, or a weights file with --model")->required();
     command->add_option("images", a->images, "JPEG or PNG files");
     command->add_option("--model", a->model, "What a plain weights file holds: a name of 'fovea models'");
+    command->add_flag("--bars,!--no-bars", a->has_bars, "Probabilities as bars (default) or as numbers alone");
     command->add_option("--topk", a->topk, "How many classes to show")->check(CLI::Range(1, 1'000'000));
     command->add_option("--data", a->data, "Test pictures of this data set instead of files");
     command->add_option("--count", a->count, "How many of them")->check(CLI::Range(1, 1'000));
