@@ -96,6 +96,7 @@ private:
 
     void parse_bare() {
         const int line = reader_.peek().line;
+        require<FormatError>(reader_.peek().kind == Token::Kind::word, "line {}: a layer is expected, got '{}'", line, reader_.peek().text);
         TypePtr type = parse_type(0);
         while (reader_.peek().kind == Token::Kind::word && reader_.peek(1).is(";")) reader_.next();  // the variable: net_type net;
         close_statement("", line);

@@ -76,6 +76,8 @@ TEST(DlibListing, NamesTheLineOfWhatIsWrong) {
     EXPECT_TRUE(has(refusal("using a = relu<b>; using b = relu<a>; fc<2, a>"), "no input layer stands innermost"));
     EXPECT_TRUE(has(refusal("template <typename S> using a = a<relu<S>>; fc<2, a<input<matrix<float>>>>"), "nest too deeply"));
     EXPECT_TRUE(has(refusal("fc<99999999, input<matrix<float>>>"), "line 1: fc takes a number from 1 to 1048576 here, got '99999999'"));
+    EXPECT_TRUE(has(refusal("fc<1>\n000,"), "line 2: a layer is expected, got '000'"));
+    EXPECT_TRUE(has(refusal("fc<1>\n,"), "line 2: a layer is expected, got ','"));
     EXPECT_TRUE(has(refusal("hello"), "neither dlib's layers"));
     EXPECT_TRUE(has(refusal(""), "neither dlib's layers"));
 }
