@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "command.h"
 #include "fovea/io.h"
 #include "fovea/nn.h"
 #include "fovea/tasks.h"
@@ -10,7 +11,20 @@ namespace fovea::cli {
 
 namespace fs = std::filesystem;
 
+Network build_listing(const std::string& file, const ListingOptions& options) {
+    Listing listing = load_listing(file, options);
+    for (const std::string& line : listing.notes) note(fmt::format("{}: {}", file, line));
+    Network network;
+    network.model = fmt::format("listing:{}", file);
+    const Shape input = listing.graph.inputs().front().shape();
+    network.graph = std::move(listing.graph);
+    network.preprocess = {.resize_width = input[3], .resize_height = input[2], .channels = static_cast<int>(input[1])};
+    return network;
+}
+
 Network build_network(std::string_view name, const ModelOptions& options) {
+    constexpr std::string_view listing = "listing:";
+    if (name.starts_with(listing)) return build_listing(std::string(name.substr(listing.size())), {.channels = options.channels, .height = options.height, .width = options.width});
     const ModelCard& card = find_model(name);
     Network network;
     network.model = card.name;

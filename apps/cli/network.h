@@ -27,8 +27,9 @@ struct Network {
     std::int64_t epoch = 0, step = 0;  ///< of a run's checkpoint
 };
 
-/// A model by name, untrained.
+/// A model by name, untrained; "listing:FILE" reads the network of a listing and says on stderr what was read with a grain of salt.
 [[nodiscard]] Network build_network(std::string_view name, const ModelOptions& options = {});
+[[nodiscard]] Network build_listing(const std::string& file, const ListingOptions& options = {});
 /// The model with as many classes as the data, for its pictures: their size and channels where the model takes any. With
 /// `by_data` mean and deviation are those of the training set instead of the card's.
 [[nodiscard]] Network build_for(std::string_view model, const Dataset& train, bool by_data);

@@ -19,8 +19,8 @@ namespace {
 
 struct SummaryArguments {
     Common common;
-    std::string model, input, stage, backend = "cpu", convention = "torch", format = "table";
-    bool explain_plan = false, is_training = false, wants_memory = false;
+    std::string model, listing, input, stage, backend = "cpu", convention = "torch", format = "table";
+    bool explain_plan = false, is_training = false, wants_memory = false, is_unpadded = false;
     std::string max_batch;
 };
 
@@ -58,9 +58,12 @@ std::size_t bytes_of(const std::string& text) {
     return static_cast<std::size_t>(std::stod(text) * std::pow(1024.0, static_cast<double>(power)));
 }
 
+/// A network without a loss of its own, a listing's among them, is trained with cross-entropy.
+ModelLoss loss_of(const Network& network) { return network.loss ? find_model(network.model).loss : ModelLoss::cross_entropy; }
+
 /// Predicted and measured memory of a run and of a training step.
 void print_memory(const SummaryArguments& a, const Network& network, const Shape& input) {
-    const ModelLoss loss = find_model(network.model).loss;
+    const ModelLoss loss = loss_of(network);
     Sheet sheet{.title = fmt::format("{}, batch {}: bytes while it runs", network.model, input[0])};
     sheet.columns = {{"", "run"},           {"activations", "activations", true}, {"state", "state", true},       {"derived", "derived", true}, {"inputs", "inputs", true}, {"outputs", "outputs", true},
                      {"predicted", "predicted", true}, {"measured", "measured", true},       {"predicted", "predicted_text"}};
@@ -76,7 +79,7 @@ void print_memory(const SummaryArguments& a, const Network& network, const Shape
 
 void print_max_batch(const SummaryArguments& a, const Network& network) {
     const std::size_t bytes = bytes_of(a.max_batch);
-    const std::int64_t inference = max_batch(network.graph, bytes, false), training = max_batch(training_step(network.graph, find_model(network.model).loss), bytes, true);
+    const std::int64_t inference = max_batch(network.graph, bytes, false), training = max_batch(training_step(network.graph, loss_of(network)), bytes, true);
     if (a.common.json) print_document({{"command", "summary"}, {"model", network.model}, {"bytes", bytes}, {"max_batch_inference", inference}, {"max_batch_training", training}});
     else fmt::print("{} in {}: batches up to {} for inference, up to {} for training\n", network.model, bytes_text(static_cast<double>(bytes)), commas(inference), commas(training));
 }
@@ -121,7 +124,8 @@ void summary(const SummaryArguments& a) {
         input = shape_of(a.input);
         options.channels = input[1], options.height = input[2], options.width = input[3];
     }
-    const Network network = build_network(a.model, options);
+    const Network network = a.listing.empty() ? build_network(a.model, options)
+                                              : build_listing(a.listing, {.channels = options.channels, .height = options.height, .width = options.width, .padded = !a.is_unpadded});
     if (a.input.empty()) {
         input = network.graph.inputs().front().shape();
         input[0] = 1;
@@ -152,7 +156,9 @@ void summary(const SummaryArguments& a) {
 void add_summary(CLI::App& app) {
     auto a = std::make_shared<SummaryArguments>();
     CLI::App* command = app.add_subcommand("summary", "Layer table: parameters, operations, volume, memory, receptive field");
-    command->add_option("model", a->model, "A name of 'fovea models'")->required();
+    auto* model = command->add_option("model", a->model, "A name of 'fovea models', or listing:FILE");
+    auto* listing = command->add_option("--listing", a->listing, "Text of a network instead: dlib's templates or PyTorch's nn.Sequential")->excludes(model);
+    command->add_flag("--unpadded", a->is_unpadded, "Of a dlib listing: convolutions without the padding the library adds")->needs(listing);
     command->add_option("--input", a->input, "NxCxHxW (default: one picture of the card's size)");
     command->add_option("--convention", a->convention, "Who counts: torch, keras, sifre, cs231n, paper (docs/analysis.md)")->check(CLI::IsMember({"torch", "keras", "sifre", "cs231n", "paper"}));
     command->add_option("--format", a->format, "table, json, csv, md or html")->check(CLI::IsMember({"table", "json", "csv", "md", "html"}));
@@ -163,7 +169,10 @@ void add_summary(CLI::App& app) {
     command->add_flag("--train", a->is_training, "Of training instead of inference: with dropout and auxiliary classifiers; of a whole step with --stage and --explain-plan");
     command->add_option("--backend", a->backend, "cpu or reference")->check(CLI::IsMember({"cpu", "reference"}));
     a->common.add_to(*command);
-    command->callback([a] { summary(*a); });
+    command->callback([a] {
+        if (a->model.empty() && a->listing.empty()) throw CLI::RequiredError("A model's name or --listing FILE");
+        summary(*a);
+    });
 }
 
 }  // namespace fovea::cli

@@ -155,6 +155,21 @@ TEST_F(Cli, GraphsAndFiltersArePictures) {
     EXPECT_EQ(wrong.err.substr(wrong.err.find("fovea filters: no")), "fovea filters: no convolution 'conv9'; there are conv1, conv2\n");
 }
 
+TEST_F(Cli, SummaryReadsAListing) {
+    std::ofstream(dir_ / "net.txt") << "nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(),\n  nn.Linear(10))\n";
+    const Result result = run("summary --listing net.txt --input 1x1x8x8 --json");
+    EXPECT_EQ(result.code, 0) << result.err;
+    EXPECT_EQ(json::parse(result.out)["parameters"], 4 * 9 + 4 + 4 * 36 * 10 + 10);
+    EXPECT_EQ(result.err, "fovea: net.txt: line 2: nn.Linear(10) has no in_features: 144 inferred; the number is read as out_features (PyTorch needs nn.LazyLinear)\n");
+    EXPECT_EQ(run("summary listing:net.txt --input 1x1x8x8 --json").out, result.out);
+    std::ofstream(dir_ / "bad.txt") << "fc<10,\nrelo<input<matrix<float>>>>\n";
+    const Result refused = run("summary --listing bad.txt");
+    EXPECT_EQ(refused.code, 1);
+    EXPECT_TRUE(refused.err.starts_with("fovea summary: listing 'bad.txt': line 2: no layer 'relo'; nearest: relu")) << refused.err;
+    EXPECT_EQ(run("summary").code, 2);
+    EXPECT_EQ(run("summary lenet5 --listing net.txt").code, 2);
+}
+
 TEST_F(Cli, SummaryShowsStagesAndThePlan) {
     const Result plan = run("summary lenet5 --explain-plan --json");
     ASSERT_EQ(plan.code, 0) << plan.err;
