@@ -12,6 +12,14 @@
 
 namespace fovea {
 
+/// How a residual network's shortcuts reach another size. He et al. 2015, arXiv:1512.03385, sec. 4.1. The card's own is b for ImageNet.
+enum class Shortcut {
+    card,
+    a,  ///< every stride-th row and column, new channels of zeros: no parameters
+    b,  ///< a 1 x 1 projection where the size changes
+    c,  ///< a projection in every block
+};
+
 /// What may be changed about a network; 0 keeps what its card says.
 struct ModelOptions {
     std::int64_t classes = 0;
@@ -21,6 +29,7 @@ struct ModelOptions {
     double dropout = -1;        ///< probability of dropping, in every dropout layer; negative: the card's own
     double width_multiplier = 0;  ///< of every hidden layer's channels, relative to the card's own
     double drop_path = -1;        ///< probability of dropping a whole path in training (stochastic depth: of the last block, less before it); negative: the card's own
+    Shortcut shortcut = Shortcut::card;
 };
 
 /// Where batch norm and ReLU stand in a residual unit. He et al. 2016, arXiv:1603.05027, fig. 4.

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -54,6 +55,15 @@ struct ConvBnSpec {
 Value conv_bn(const Value& x, const ConvBnSpec& spec, std::string_view conv, std::string_view norm);
 /// The same and ReLU.
 Value conv_bn_relu(const Value& x, const ConvBnSpec& spec, std::string_view conv, std::string_view norm);
+
+/// The same as a module `name` with nodes "conv" and "bn", and an output of that name.
+Value conv_bn_relu(const Value& x, const ConvBnSpec& spec, std::string_view name);
+
+/// x as a result that exists in training only (an auxiliary classifier): named as an output its loss counts `weight` times beside that of
+/// the main output, and to_inference() leaves it out.
+Value auxiliary(const Value& x, double weight, std::string_view name = {});
+/// The weight of the loss of an auxiliary result, nothing for any other value.
+[[nodiscard]] std::optional<double> auxiliary_weight(const Value& x);
 
 /// Each branch sees x; their results are joined along the channels. Szegedy et al. 2014.
 using Branch = std::function<Value(const Value&)>;

@@ -58,5 +58,13 @@ void classes_out(const Value& x, std::string_view name = "classifier");
 [[nodiscard]] std::vector<ModelCard> cifar_preact_resnet_cards();
 [[nodiscard]] std::vector<ModelCard> cifar_resnext_cards();
 [[nodiscard]] std::vector<ModelCard> fractalnet_cards();
+[[nodiscard]] std::vector<ModelCard> convnext_cards();
+[[nodiscard]] std::vector<ModelCard> googlenet_cards();
+[[nodiscard]] std::vector<ModelCard> inception_v3_cards();
+[[nodiscard]] std::vector<ModelCard> inception_v4_cards();
+[[nodiscard]] std::vector<ModelCard> inception_resnet_cards();
+[[nodiscard]] std::vector<ModelCard> resnet_cards();
+[[nodiscard]] std::vector<ModelCard> resnet_v2_cards();
+[[nodiscard]] std::vector<ModelCard> xception_cards();
 
 }  // namespace fovea

@@ -98,8 +98,15 @@ const std::vector<ModelCard>& model_cards() {
             zfnet_cards,
             network_in_network_cards,
             vgg_cards,
+            googlenet_cards,
+            inception_v3_cards,
+            resnet_cards,
+            resnet_v2_cards,
+            inception_v4_cards,
+            inception_resnet_cards,
             squeezenet_cards,
             densenet_cards,
+            xception_cards,
             mobilenet_v1_cards,
             mobilenet_v2_cards,
             mobilenet_v3_cards,
@@ -107,6 +114,7 @@ const std::vector<ModelCard>& model_cards() {
             cifar_preact_resnet_cards,
             cifar_resnext_cards,
             fractalnet_cards,
+            convnext_cards,
         };
         for (const auto family : families) {
             const std::vector<ModelCard> cards_of_family = family();

@@ -67,7 +67,8 @@ Value layer_norm(const Value& x, const LayerNormSpec& spec, std::string_view nam
     Shape shape;
     for (std::int64_t axis : axes) shape.push_back(x.shape()[static_cast<int>(axis)]);
     require<ShapeError>(!shape.is_dynamic(), "layer_norm '{}': its weight needs known sizes, got {}", graph.path_of(base), x.shape());
-    return add(y * graph.parameter(base + ".weight", shape, Init::ones()), graph.parameter(base + ".bias", shape, Init::zeros()), base);
+    const Value weight = graph.parameter(base + ".weight", shape, Init::ones()), bias = graph.parameter(base + ".bias", shape, Init::zeros());
+    return add(y * weight, bias, base);
 }
 
 Value l2_normalize(const Value& x, const L2NormalizeSpec& spec, std::string_view name) {

@@ -111,7 +111,8 @@ Graph to_inference(const Graph& graph) {
             if (is_complete) rewrite.copy(node);
         }
     }
-    for (const auto& [name, value] : graph.outputs()) result.output(name, rewrite(value));
+    for (const auto& [name, value] : graph.outputs())
+        if (value.node().op->name != "auxiliary") result.output(name, rewrite(value));
     for (const auto& [name, value] : graph.modules())
         if (rewrite.has(value)) result.module_output(name, rewrite(value));
     result.copy_fixed_scalars(graph);

@@ -11,8 +11,10 @@
 namespace fovea {
 
 std::string to_text(const ModelOptions& o) {
-    return nlohmann::ordered_json{{"classes", o.classes}, {"channels", o.channels}, {"height", o.height}, {"width", o.width}, {"dropout", o.dropout},
-                                  {"width_multiplier", o.width_multiplier}, {"drop_path", o.drop_path}}.dump();
+    nlohmann::ordered_json json{{"classes", o.classes}, {"channels", o.channels}, {"height", o.height}, {"width", o.width}, {"dropout", o.dropout},
+                                  {"width_multiplier", o.width_multiplier}, {"drop_path", o.drop_path}};
+    if (o.shortcut != Shortcut::card) json["shortcut"] = std::string(1, "abc"[static_cast<int>(o.shortcut) - 1]);
+    return json.dump();
 }
 
 ModelOptions parse_model_options(std::string_view text) {
@@ -20,6 +22,12 @@ ModelOptions parse_model_options(std::string_view text) {
     const auto json = nlohmann::json::parse(text, nullptr, false);
     require<FormatError>(json.is_object(), "model options: a JSON object is expected, got '{}'", text.substr(0, 80));
     for (const auto& [name, value] : json.items()) {
+        if (name == "shortcut") {
+            const std::string kind = value.is_string() ? value.get<std::string>() : value.dump();
+            require<FormatError>(kind == "a" || kind == "b" || kind == "c", "model options: 'shortcut' is \"a\", \"b\" or \"c\", got {}", value.dump());
+            options.shortcut = kind == "a" ? Shortcut::a : kind == "b" ? Shortcut::b : Shortcut::c;
+            continue;
+        }
         require<FormatError>(value.is_number(), "model options: '{}' is a number, got {}", name, value.dump());
         if (name == "classes") options.classes = value.get<std::int64_t>();
         else if (name == "channels") options.channels = value.get<std::int64_t>();
@@ -28,7 +36,7 @@ ModelOptions parse_model_options(std::string_view text) {
         else if (name == "dropout") options.dropout = value.get<double>();
         else if (name == "width_multiplier") options.width_multiplier = value.get<double>();
         else if (name == "drop_path") options.drop_path = value.get<double>();
-        else fail<FormatError>("model options: no option '{}'; there are classes, channels, height, width, dropout, width_multiplier, drop_path", name);
+        else fail<FormatError>("model options: no option '{}'; there are classes, channels, height, width, dropout, width_multiplier, drop_path, shortcut", name);
     }
     return options;
 }

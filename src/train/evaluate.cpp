@@ -2,6 +2,7 @@
 #include <chrono>
 
 #include "core/text.h"
+#include "fovea/nn.h"
 #include "fovea/ops.h"
 #include "train/with_loss.h"
 
@@ -16,7 +17,7 @@ Value scores_of(const Graph& network) {
     return network.outputs().front().second;
 }
 
-WithLoss with_loss(const Graph& network, const LossFunction& loss, bool lowest_wins) {
+WithLoss with_loss(const Graph& network, const LossFunction& loss, bool lowest_wins, bool training) {
     WithLoss result{std::make_unique<Graph>(network.clone()), {}, {}};
     const Value out = scores_of(*result.graph);
     require<ShapeError>(out.shape().rank() == 2, "the output '{}' is {}; one row of scores per picture, [N, L], is expected", out.path(), out.shape());
@@ -25,7 +26,11 @@ WithLoss with_loss(const Graph& network, const LossFunction& loss, bool lowest_w
     for (const Value& input : result.graph->inputs())
         if (input.path() == "label") labels = input;
     if (labels.is_empty()) labels = result.graph->input("label", {out.shape()[0]}, DType::i32);
-    result.loss = loss ? loss(out, labels) : cross_entropy(out, labels);
+    const auto loss_of = [&](const Value& scores) { return loss ? loss(scores, labels) : cross_entropy(scores, labels); };
+    result.loss = loss_of(out);
+    if (training)
+        for (const auto& [name, value] : network.outputs())
+            if (const auto weight = auxiliary_weight(value)) result.loss = result.loss + *weight * loss_of(result.graph->find_output(name));
     result.scores = lowest_wins ? -out : out;
     result.graph->output("scores", result.scores);
     return result;
@@ -53,7 +58,7 @@ void tally(Evaluation& result, const Tensor& outputs, const Tensor& labels) {
 Evaluation evaluate(const Graph& network, const Parameters& parameters, DatasetPtr dataset, const EvaluateSpec& spec) {
     require<ArgumentError>(dataset != nullptr, "evaluate: no data set given");
     const auto start = std::chrono::steady_clock::now();
-    WithLoss built = with_loss(network, spec.loss, spec.lowest_wins);
+    WithLoss built = with_loss(network, spec.loss, spec.lowest_wins, false);
     built.graph->clear_outputs();
     built.graph->output("loss", built.loss);
     built.graph->output("scores", built.scores);

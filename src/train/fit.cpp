@@ -84,7 +84,7 @@ private:
     }
 
     [[nodiscard]] Trainer make_trainer() const {
-        const WithLoss built = with_loss(network_, spec_.loss, spec_.lowest_wins);
+        const WithLoss built = with_loss(network_, spec_.loss, spec_.lowest_wins, true);
         const std::int64_t classes = built.scores.shape()[1];
         require<ArgumentError>(static_cast<std::int64_t>(spec_.train->classes().size()) <= classes, "data set '{}' has {} classes, the network tells {} apart", spec_.train->name(),
                                spec_.train->classes().size(), classes);

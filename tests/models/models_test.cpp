@@ -47,7 +47,10 @@ TEST_P(EveryModel, HasTheParametersMultiplyAddsAndOutputOfItsCard) {
 TEST_P(EveryModel, GivesEveryTrainedParameterAGradient) {
     Graph net = build_model(GetParam());
     const ModelCard& card = find_model(GetParam());
-    const Value loss = model_loss(card.loss, net.find_output("out"), net.input("label", {dynamic}, DType::i32));
+    const Value label = net.input("label", {dynamic}, DType::i32);
+    Value loss = model_loss(card.loss, net.find_output("out"), label);
+    for (const auto& [name, value] : net.outputs())
+        if (auxiliary_weight(value)) loss = loss + model_loss(card.loss, value, label);
     std::vector<Value> parameters;
     std::vector<std::string> names;
     for (const ParameterInfo& p : net.parameters())

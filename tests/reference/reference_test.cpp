@@ -41,7 +41,10 @@ void expect_clean(const Report& report, const std::string& name) {
 
 class Networks : public testing::TestWithParam<Case> {};
 INSTANTIATE_TEST_SUITE_P(Records, Networks,
-                         testing::Combine(testing::Values("lenet5_modern", "lenet5_classic", "cifar_resnet20", "cifar_resnet56", "squeezenet1_1", "mobilenet_v2", "mobilenet_v3_large", "efficientnet_b0"), testing::ValuesIn(engines)), name_of);
+                         testing::Combine(testing::Values("lenet5_modern", "lenet5_classic", "cifar_resnet20", "cifar_resnet56", "squeezenet1_1", "mobilenet_v2", "mobilenet_v3_large",
+                                                          "efficientnet_b0", "resnet18", "googlenet"),
+                                          testing::ValuesIn(engines)),
+                         name_of);
 
 // Records of PyTorch models written down from the papers' tables.
 INSTANTIATE_TEST_SUITE_P(DenseAndPreactivated, Networks, testing::Combine(testing::Values("cifar_densenet_bc100_k12", "cifar_preact_resnet164"), testing::Values(engines[0], engines[2])),
@@ -55,6 +58,9 @@ TEST_P(Networks, AgreeWithTheirRecord) {
     EXPECT_EQ(messages.str(), "");
     expect_clean(compare_model(result, record, engine.how.precision == Precision::f64), name);
 }
+
+// At full size: too slow for the plain loops, whose f64 results are as close to the record as the limits ask.
+INSTANTIATE_TEST_SUITE_P(LargeRecords, Networks, testing::Combine(testing::Values("googlenet_v1", "resnetv2_50"), testing::Values(engines[0])), name_of);
 
 class Operators : public testing::TestWithParam<Case> {};
 INSTANTIATE_TEST_SUITE_P(Records, Operators, testing::Combine(testing::Values("activation", "conv", "loss", "norm", "optim", "pool", "resample", "detect"), testing::ValuesIn(engines)),

@@ -79,7 +79,7 @@ TEST(ModelOptionsText, GoesBothWays) {
     const ModelOptions back = parse_model_options(to_text(options));
     EXPECT_EQ(back.classes, 4);
     EXPECT_EQ(back.dropout, 0.25);
-    EXPECT_EQ(test::message_of<FormatError>([] { (void)parse_model_options(R"({"depth": 3})"); }), "model options: no option 'depth'; there are classes, channels, height, width, dropout, width_multiplier, drop_path");
+    EXPECT_EQ(test::message_of<FormatError>([] { (void)parse_model_options(R"({"depth": 3})"); }), "model options: no option 'depth'; there are classes, channels, height, width, dropout, width_multiplier, drop_path, shortcut");
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "core/text.h"
 #include "fill.h"
 #include "fovea/models.h"
+#include "fovea/nn.h"
 #include "fovea/ops.h"
 #include "fovea/passes.h"
 
@@ -27,8 +28,7 @@ Value record_loss(Graph& net, const Json& train, std::int64_t batch, std::map<st
     const auto kind = train.at("loss_kind").get<std::string>();
     Value total;
     for (const auto& [output, weight] : train.at("loss_weights").items()) {
-        const Value out = net.find_output(output);
-        require<ArgumentError>(!out.is_empty(), "the record's loss weighs an output '{}', the network has none of that name", output);
+        const Value out = net.find_output(output == "logits" ? "out" : output);  // networks with auxiliary heads call the main one so
         Value loss;
         if (kind == "ce" || kind.starts_with("rbf distance")) {
             Shape shape{batch};
@@ -78,12 +78,14 @@ void run_evaluation(const std::string& name, const Json& record, const How& how,
     const std::map<std::string, Tensor> inputs{{"image", image(record.at("input").at("name").get<std::string>(), shape)}};
 
     std::vector<Value> outputs;
-    for (const auto& [output, value] : net.outputs()) outputs.push_back(value);
+    std::vector<std::string> names_of_outputs;
+    for (const auto& [output, value] : net.outputs())
+        if (!auxiliary_weight(value)) outputs.push_back(value), names_of_outputs.push_back(output);
     const auto values = evaluate(net, outputs, inputs, how, state, /*inference=*/true);
     const std::string main = record.at("eval").value("output", "out");
     for (std::size_t i = 0; i < values.size(); ++i) {
-        const std::string& output = net.outputs()[i].first;
-        if (output == main || net.outputs().size() == 1)
+        const std::string& output = names_of_outputs[i];
+        if (output == main || outputs.size() == 1)
             result.update(summary(values[i]));
         else
             result["eval_extra"][output] = summary(values[i]);
