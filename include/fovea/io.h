@@ -1,4 +1,4 @@
-// Weights on disk: safetensors and PyTorch's .pth/.pt/.th (read and write), Caffe, Darknet, Keras, dlib (read), and matching them to a network.
+// Weights on disk: safetensors and PyTorch's .pth/.pt/.th (read and write), Caffe, Darknet, Keras, dlib (read), and matching them to a network. ONNX, both ways.
 #pragma once
 
 #include <cstddef>
@@ -107,5 +107,46 @@ struct PrefixRule {
 
 /// The parameters of the last layer with parameters before each output: what another number of classes replaces.
 [[nodiscard]] std::vector<std::string> head_of(const Graph& graph);
+
+// ---- ONNX -----------------------------------------------------------------------------------
+
+struct WriteOnnxOptions {
+    int opset = 13;               ///< 13 to 17
+    std::int64_t batch = 0;       ///< 0: the batch stays open
+    bool fold_batch_norm = true;  ///< into the convolution or linear layer before it, as compile() does; off: BatchNormalization nodes
+    std::string name = "fovea";   ///< of the graph in the file
+    Metadata metadata{};          ///< metadata_props: preprocessing, class names, ...
+};
+
+/// The network as inference runs it (dropout gone, batch norm on running statistics) in ONNX: inputs, outputs, parameters and nodes keep
+/// their names. Throws ArgumentError that lists every op without a counterpart in ONNX.
+[[nodiscard]] std::string to_onnx(const Graph& graph, const Parameters& parameters, const WriteOnnxOptions& options = {});
+/// Written with write_file_atomically.
+void write_onnx(const std::string& path, const Graph& graph, const Parameters& parameters, const WriteOnnxOptions& options = {});
+/// The ops that to_onnx writes, sorted.
+[[nodiscard]] std::vector<std::string> written_onnx_ops();
+
+struct ReadOnnxOptions {
+    bool open_batch = false;  ///< an input whose first dimension is a number takes any batch; the network is read as one that treats samples alike
+    std::string input{};      ///< new name of the input, where there is one alone ("image" is what Trainer and Classifier feed)
+    std::string output{};     ///< new name of the first output ("out")
+};
+
+struct OnnxNetwork {
+    Graph graph;
+    Parameters parameters;
+    Metadata metadata{};  ///< metadata_props
+    std::int64_t opset = 0;
+    std::string producer{};
+};
+
+/// A network that can be compiled, summarised and trained on. Initialisers that are weights become parameters under their names (of the
+/// form our ops read: a matrix of Gemm is [out, in]), BatchNormalization a batch norm that learns, shapes that are computed in the file are
+/// computed now. Throws FormatError for a damaged file, and one that lists every operator that is not read.
+[[nodiscard]] OnnxNetwork read_onnx(const std::string& path, const ReadOnnxOptions& options = {});
+/// The same from bytes; `name` stands in messages.
+[[nodiscard]] OnnxNetwork parse_onnx(std::span<const std::byte> bytes, std::string_view name, const ReadOnnxOptions& options = {});
+/// The operators that are read, sorted.
+[[nodiscard]] std::vector<std::string> read_onnx_operators();
 
 }  // namespace fovea
