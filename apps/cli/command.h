@@ -43,6 +43,7 @@ void add_errata(CLI::App& app);
 void add_graph(CLI::App& app);
 void add_filters(CLI::App& app);
 void add_convert(CLI::App& app);
+void add_export(CLI::App& app);
 
 /// Prints the one document of --json.
 void print_document(const Json& document);

@@ -93,7 +93,7 @@ void eval(const EvalArguments& a) {
 void add_eval(CLI::App& app) {
     auto a = std::make_shared<EvalArguments>();
     CLI::App* command = app.add_subcommand("eval", "Top-1, top-k, loss and confusion matrix on a data set");
-    command->add_option("network", a->path, "A run directory, or a weights file with --model")->required();
+    command->add_option("network", a->path, "A run directory, an ONNX file, or a weights file with --model")->required();
     command->add_option("--data", a->data, "DATASET: fashion-mnist, mnist:DIR, cifar10:DIR, folder:DIR")->required();
     command->add_option("--split", a->split, "Which part of it")->check(CLI::IsMember({"train", "test", "val"}));
     command->add_option("--model", a->model, "What a plain weights file holds: a name of 'fovea models'");

@@ -22,7 +22,42 @@ Network build_listing(const std::string& file, const ListingOptions& options) {
     return network;
 }
 
+namespace {
+
+/// How the model's output is trained and read, where that is not cross-entropy.
+void set_loss(Network& network, const ModelCard& card) {
+    if (card.loss == ModelLoss::cross_entropy) return;
+    network.loss = [kind = card.loss](const Value& out, const Value& labels) { return model_loss(kind, out, labels); };
+    network.loss_name = "label_distance";
+    network.lowest_wins = card.loss == ModelLoss::label_distance;
+}
+
+/// An ONNX file as it stands: its weights, its preprocessing and classes where it says them.
+Network read_network(const std::string& path) {
+    OnnxNetwork file = read_onnx(path, {.open_batch = true, .input = "image", .output = "out"});
+    const CheckpointFacts facts = facts_of({.facts = file.metadata.contains("fovea") ? file.metadata.at("fovea") : std::string()});
+    Network network;
+    network.model = path;
+    network.graph = std::move(file.graph);
+    network.parameters = std::move(file.parameters);
+    network.classes = facts.classes;
+    if (has_model(facts.model)) set_loss(network, find_model(facts.model));
+    if (facts.preprocess) {
+        network.preprocess = *facts.preprocess;
+    } else if (const Shape input = network.graph.inputs().front().shape(); input.rank() == 4) {
+        // Nothing is known but the size: x / 255.
+        network.preprocess.channels = static_cast<int>(input[1]);
+        if (input[2] != dynamic && input[3] != dynamic) network.preprocess.resize_height = input[2], network.preprocess.resize_width = input[3];
+    }
+    return network;
+}
+
+}  // namespace
+
+bool is_network_file(const fs::path& path) { return fs::is_regular_file(path) && is_onnx(path.string()); }
+
 Network build_network(std::string_view name, const ModelOptions& options) {
+    if (is_network_file(name)) return read_network(std::string(name));
     constexpr std::string_view listing = "listing:";
     if (name.starts_with(listing)) return build_listing(std::string(name.substr(listing.size())), {.channels = options.channels, .height = options.height, .width = options.width});
     const ModelCard& card = find_model(name);
@@ -31,23 +66,20 @@ Network build_network(std::string_view name, const ModelOptions& options) {
     network.model_options = to_text(options);
     network.graph = build_model(name, options);
     network.preprocess = card.preprocess;
-    if (card.loss != ModelLoss::cross_entropy) {
-        network.loss = [kind = card.loss](const Value& out, const Value& labels) { return model_loss(kind, out, labels); };
-        network.loss_name = "label_distance";
-        network.lowest_wins = card.loss == ModelLoss::label_distance;
-    }
+    set_loss(network, card);
     return network;
 }
 
 Network build_for(std::string_view model, const Dataset& train, bool by_data) {
-    const ModelCard& card = find_model(model);
     const Shape image = train.image_shape();  // [H, W, C], zeros where pictures differ
     const bool is_one_size = image[0] > 0 && image[1] > 0;
     ModelOptions options;
     options.classes = static_cast<std::int64_t>(train.classes().size());
-    if (is_one_size && image[2] != card.channels) options.channels = image[2];
-    const std::int64_t channels = options.channels ? options.channels : card.channels;
+    if (!is_network_file(model) && is_one_size && image[2] != find_model(model).channels) options.channels = image[2];
     Network network = build_network(model, options);
+    const std::int64_t channels = network.graph.inputs().front().shape()[1];
+    if (const Shape scores = scores_of(network.graph).shape(); is_network_file(model) && scores[-1] != options.classes)
+        throw ArgumentError(fmt::format("'{}' tells {} classes apart, the data has {}", model, scores[-1], options.classes));
     Preprocess& preprocess = network.preprocess;
     preprocess.channels = static_cast<int>(channels);
     const Shape input = network.graph.inputs().front().shape();
@@ -80,6 +112,7 @@ fs::path weights_file(const fs::path& path, std::string_view which) {
 
 Network load_network(const fs::path& path, const std::string& model, std::string_view which) {
     const fs::path file = weights_file(path, which);
+    if (model.empty() && is_network_file(file)) return read_network(file.string());
     Metadata metadata;
     const Parameters weights = load_weights(file.string(), &metadata);
     CheckpointFacts facts;

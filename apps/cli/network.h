@@ -27,7 +27,10 @@ struct Network {
     std::int64_t epoch = 0, step = 0;  ///< of a run's checkpoint
 };
 
-/// A model by name, untrained; "listing:FILE" reads the network of a listing and says on stderr what was read with a grain of salt.
+/// Whether `path` is a file that holds a whole network (ONNX): it stands wherever a model's name or a weights file does.
+[[nodiscard]] bool is_network_file(const std::filesystem::path& path);
+/// A model by name, untrained; an ONNX file, with the weights in it; "listing:FILE" reads the network of a listing and says on stderr what
+/// was read with a grain of salt.
 [[nodiscard]] Network build_network(std::string_view name, const ModelOptions& options = {});
 [[nodiscard]] Network build_listing(const std::string& file, const ListingOptions& options = {});
 /// The model with as many classes as the data, for its pictures: their size and channels where the model takes any. With

@@ -136,7 +136,7 @@ void predict(const PredictArguments& a) {
 void add_predict(CLI::App& app) {
     auto a = std::make_shared<PredictArguments>();
     CLI::App* command = app.add_subcommand("predict", "The most probable classes of pictures, with bars");
-    command->add_option("network", a->path, "A run directory, or a weights file with --model")->required();
+    command->add_option("network", a->path, "A run directory, an ONNX file, or a weights file with --model")->required();
     command->add_option("images", a->images, "JPEG or PNG files");
     command->add_option("--model", a->model, "What a plain weights file holds: a name of 'fovea models'");
     command->add_flag("--bars,!--no-bars", a->has_bars, "Probabilities as bars (default) or as numbers alone");

@@ -156,7 +156,7 @@ void summary(const SummaryArguments& a) {
 void add_summary(CLI::App& app) {
     auto a = std::make_shared<SummaryArguments>();
     CLI::App* command = app.add_subcommand("summary", "Layer table: parameters, operations, volume, memory, receptive field");
-    auto* model = command->add_option("model", a->model, "A name of 'fovea models', or listing:FILE");
+    auto* model = command->add_option("model", a->model, "A name of 'fovea models', an ONNX file, or listing:FILE");
     auto* listing = command->add_option("--listing", a->listing, "Text of a network instead: dlib's templates or PyTorch's nn.Sequential")->excludes(model);
     command->add_flag("--unpadded", a->is_unpadded, "Of a dlib listing: convolutions without the padding the library adds")->needs(listing);
     command->add_option("--input", a->input, "NxCxHxW (default: one picture of the card's size)");

@@ -114,8 +114,9 @@ Schedule schedule_of(const TrainArguments& a, const Recipe& recipe) {
 
 /// runs/MODEL, runs/MODEL-2, ...: the first that does not exist.
 fs::path free_run_directory(const std::string& model) {
-    fs::path path = fs::path("runs") / model;
-    for (int number = 2; fs::exists(path); ++number) path = fs::path("runs") / fmt::format("{}-{}", model, number);
+    const fs::path name = is_network_file(model) ? fs::path(model).stem() : fs::path(model);
+    fs::path path = fs::path("runs") / name;
+    for (int number = 2; fs::exists(path); ++number) path = fs::path("runs") / fmt::format("{}-{}", name.string(), number);
     return path;
 }
 
@@ -168,7 +169,7 @@ void train(const TrainArguments& a) {
     spec.train = open_dataset(a.data, Split::train);
     if (!a.no_validation) spec.validation = open_dataset(a.validation.empty() ? a.data : a.validation, Split::test);
     const Shape image = spec.train->image_shape();
-    const Recipe recipe = recipe_for(find_model(a.model).name, image[2]);
+    const Recipe recipe = recipe_for(is_network_file(a.model) ? a.model : find_model(a.model).name, image[2]);
     const Network network = build_for(a.model, *spec.train, a.normalise == "data");
 
     spec.model = network.model;
@@ -205,6 +206,8 @@ void train(const TrainArguments& a) {
     const std::string init = !a.init.empty() ? a.init : recipe.init;
     if (!a.initial.empty())
         spec.initial = load_weights(a.initial);
+    else if (a.init.empty() && network.parameters.size() > 0)  // an ONNX file: training goes on from what it holds
+        spec.initial = network.parameters;
     else if (!init.empty())
         spec.initial = make_parameters(network.graph, a.common.seed, init);
     spec.out = a.out.empty() ? free_run_directory(a.model) : fs::path(a.out);
@@ -263,7 +266,7 @@ void train(const TrainArguments& a) {
 void add_train(CLI::App& app) {
     auto a = std::make_shared<TrainArguments>();
     CLI::App* command = app.add_subcommand("train", "Train a network; everything lands in a run directory");
-    command->add_option("model", a->model, "A name of 'fovea models'")->required();
+    command->add_option("model", a->model, "A name of 'fovea models', or an ONNX file to go on from")->required();
     command->add_option("--data", a->data, "DATASET: fashion-mnist, mnist:DIR, cifar10:DIR, cifar100:DIR, folder:DIR")->required();
     command->add_option("--val", a->validation, "Another data set to test on (default: the test part of --data)");
     command->add_flag("--no-val", a->no_validation, "No test after each epoch");

@@ -24,6 +24,7 @@ std::optional<WeightsFormat> format_of(std::span<const std::byte> bytes) {
     // Darknet's version: 0.1 or 0.2 and a revision, as three small numbers.
     if (begins(std::string_view("\0\0\0\0", 4)) && (byte(4) == 1 || byte(4) == 2) && begins(std::string_view("\0\0\0", 3), 5) && byte(8) < 16 && begins(std::string_view("\0\0\0", 3), 9))
         return WeightsFormat::darknet;
+    if (looks_like_onnx(bytes)) return WeightsFormat::onnx;
     if (looks_like_caffe(bytes)) return WeightsFormat::caffe;
     return std::nullopt;
 }
@@ -36,7 +37,7 @@ WeightsFormat known_format(const Source& source) {
     require<FormatError>(bytes.size() >= 8, "load '{}': {} bytes are too few for any weights file", source.name, bytes.size());
     std::string first;
     for (std::size_t i = 0; i < 8; ++i) first += fmt::format(" {:02x}", std::to_integer<unsigned>(bytes[i]));
-    fail<FormatError>("load '{}': not a weights file of any known format (safetensors, PyTorch, Caffe, Darknet, Keras, dlib); it begins with{}", source.name, first);
+    fail<FormatError>("load '{}': not a weights file of any known format (safetensors, PyTorch, Caffe, Darknet, Keras, dlib, ONNX); it begins with{}", source.name, first);
 }
 
 Parameters read_weights(const Source& source, Metadata* metadata, const Source* description) {
@@ -46,6 +47,11 @@ Parameters read_weights(const Source& source, Metadata* metadata, const Source* 
         case WeightsFormat::caffe: return read_caffe(source, description, metadata);
         case WeightsFormat::keras: return read_keras(source, metadata);
         case WeightsFormat::dlib: return read_dlib(source, metadata);
+        case WeightsFormat::onnx: {
+            OnnxNetwork network = parse_onnx(source.bytes, source.name);
+            if (metadata) *metadata = std::move(network.metadata);
+            return std::move(network.parameters);
+        }
         case WeightsFormat::darknet:
             require<FormatError>(description != nullptr, "load '{}': Darknet weights are floats without names: the network's .cfg is needed, beside the file or named", source.name);
             return read_darknet(source, *description, metadata);
@@ -56,7 +62,7 @@ Parameters read_weights(const Source& source, Metadata* metadata, const Source* 
 }  // namespace
 
 std::string_view name_of(WeightsFormat format) {
-    constexpr std::string_view names[] = {"safetensors", "PyTorch", "Caffe", "Darknet", "Keras", "dlib"};
+    constexpr std::string_view names[] = {"safetensors", "PyTorch", "Caffe", "Darknet", "Keras", "dlib", "ONNX"};
     return names[static_cast<std::size_t>(format)];
 }
 

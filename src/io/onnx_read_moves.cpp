@@ -18,6 +18,13 @@ void set_moved(const ReadNode& n, const std::function<Value(const Value&)>& move
     n.set(move(n.value(0)));
 }
 
+/// Exporters write weights that begin with equal values once and name the others by Identity: each is a parameter of its own again.
+void identity_of(const ReadNode& n) {
+    Operand result = n.operand(0);
+    if (result.is_known() && !result.parameter.empty()) result.parameter = n.proto().output(0), result.value = {};
+    n.reader().set(n.proto().output(0), std::move(result));
+}
+
 Integers axes_from_start(const ReadNode& n, Integers axes, int rank) {
     for (auto& a : axes) a = checked_axis(n, a, rank);
     std::ranges::sort(axes);
@@ -292,7 +299,7 @@ Value flattened(const ReadNode& n, const Value& x, std::int64_t axis) {
 
 void add_move_rules(std::map<std::string, ReadRule, std::less<>>& rules) {
     rules.merge(std::map<std::string, ReadRule, std::less<>>{
-        {"Identity", [](const ReadNode& n) { n.reader().set(n.proto().output(0), n.operand(0)); }},
+        {"Identity", identity_of},
         {"Reshape", reshape_of},
         {"Flatten", flatten_of},
         {"Squeeze", squeeze_of},

@@ -6,6 +6,7 @@
 #include "backends/reference/interpreter.h"
 #include "fovea/passes.h"
 #include "io/file.h"
+#include "io/readers.h"
 
 namespace fovea {
 
@@ -418,6 +419,15 @@ OnnxNetwork parse_onnx(std::span<const std::byte> bytes, std::string_view name, 
 OnnxNetwork read_onnx(const std::string& path, const ReadOnnxOptions& options) {
     const MappedFile file(path);
     return parse_onnx(file.bytes(), path, options);
+}
+
+bool is_onnx(const std::string& path) { return looks_like_onnx(MappedFile(path).bytes()); }
+
+bool looks_like_onnx(std::span<const std::byte> bytes) {
+    const auto byte = [&](std::size_t i) { return i < bytes.size() ? std::to_integer<int>(bytes[i]) : 0; };
+    // ModelProto: field 1 (ir_version) is a small number, fields 2 to 8 (producer, domain, ..., opset) come next.
+    const int next = byte(2) >> 3, form = byte(2) & 7;
+    return byte(0) == 0x08 && byte(1) >= 1 && byte(1) <= 32 && next >= 2 && next <= 8 && (form == 2 || (form == 0 && next == 5));
 }
 
 std::vector<std::string> read_onnx_operators() {

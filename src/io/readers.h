@@ -20,5 +20,6 @@ namespace fovea {
 
 /// Whether the bytes are a protobuf message with the fields of a Caffe network.
 [[nodiscard]] bool looks_like_caffe(std::span<const std::byte> bytes);
+[[nodiscard]] bool looks_like_onnx(std::span<const std::byte> bytes);
 
 }  // namespace fovea

@@ -96,22 +96,27 @@ Classifier::Classifier(const std::filesystem::path& run_or_weights, const Classi
     Checkpoint checkpoint;
     if (const auto it = metadata.find("fovea"); it != metadata.end()) checkpoint.facts = it->second;
     const CheckpointFacts facts = facts_of(checkpoint);
-    self.model = spec.model.empty() ? facts.model : spec.model;
+    const bool is_network = spec.model.empty() && is_onnx(self.weights.string());
+    self.model = is_network ? self.weights.string() : spec.model.empty() ? facts.model : spec.model;
     require<ArgumentError>(!self.model.empty(), "'{}' does not say which network its weights are of: name the model", self.weights.string());
-    const ModelCard& card = find_model(self.model);
-    self.loss = card.loss;
+    // An ONNX file is its own network; a run that began with one names the file.
+    const bool is_file = is_network || (!has_model(self.model) && std::filesystem::is_regular_file(self.model) && is_onnx(self.model));
+    const std::string& of = is_network ? facts.model : self.model;
+    const ModelCard* card = has_model(of) || !is_file ? &find_model(of) : nullptr;
+    self.loss = card ? card->loss : ModelLoss::cross_entropy;
     const bool is_own = self.model == facts.model && !facts.model_options.empty();
-    Graph graph = build_model(self.model, is_own ? parse_model_options(facts.model_options) : spec.options);
+    Graph graph = is_file ? read_onnx(self.model, {.open_batch = true, .input = "image", .output = "out"}).graph
+                          : build_model(self.model, is_own ? parse_model_options(facts.model_options) : spec.options);
     const Value scores = scores_of(graph);
     graph.clear_outputs();
     graph.output("out", scores);
     for (const Value& input : graph.inputs())
         if (input.path() == "image") self.input = input.shape();
-    require<ArgumentError>(self.input.rank() == 4, "model '{}' has no input 'image' [N, C, H, W]", self.model);
+    require<ArgumentError>(self.input.rank() == 4 && self.input[1] != dynamic && self.input[2] != dynamic && self.input[3] != dynamic, "model '{}' has no input 'image' [N, C, H, W]", self.model);
     for (const std::string& name : std::vector<std::string>(file.names()))
         if (name.starts_with(optimizer_prefix)) file.erase(name);
     const Parameters parameters = parameters_from(graph, file, {.name = self.weights.string()});
-    self.preprocess = completed(facts.preprocess.value_or(card.preprocess), self.input);
+    self.preprocess = completed(facts.preprocess.value_or(card ? card->preprocess : Preprocess{}), self.input);
     self.classes = facts.classes;
     for (auto i = static_cast<std::int64_t>(self.classes.size()); i < scores.shape()[1]; ++i) self.classes.push_back(fmt::format("{}", i));
     CompileOptions options = spec.compile;

@@ -170,6 +170,29 @@ TEST_F(Cli, SummaryReadsAListing) {
     EXPECT_EQ(run("summary lenet5 --listing net.txt").code, 2);
 }
 
+TEST_F(Cli, AnExportedRunStandsWhereverANetworkDoes) {
+    make_pictures(8);
+    ASSERT_EQ(run("train lenet5 --data folder:bars --epochs 2 --batch 8 --lr 0.02 --threads 1 --seed 3 --out run").code, 0);
+    const Result written = run("export run --out net.onnx --opset 15 --json");
+    ASSERT_EQ(written.code, 0) << written.err;
+    EXPECT_EQ(json::parse(written.out).at("input"), json({-1, 1, 28, 28}));
+    const Result summary = run("summary net.onnx --json");
+    ASSERT_EQ(summary.code, 0) << summary.err;
+    EXPECT_EQ(json::parse(summary.out).at("parameters"), 61026);  // with two classes instead of ten
+    // The picture is prepared as in the run: the file says how, and what the classes are called.
+    const auto answers = [&](const std::string& network) { return json::parse(run("predict " + network + " bars/test/lying/0.png --json").out).at("predictions"); };
+    const json of_run = answers("run --checkpoint last"), of_file = answers("net.onnx");
+    ASSERT_EQ(of_run.size(), of_file.size());
+    for (std::size_t i = 0; i < of_run.size(); ++i) {
+        EXPECT_EQ(of_run[i].at("class"), of_file[i].at("class"));
+        EXPECT_NEAR(of_run[i].at("probability"), of_file[i].at("probability"), 1e-6);
+    }
+    EXPECT_EQ(json::parse(run("eval run --data folder:bars --json").out).at("top1"), json::parse(run("eval net.onnx --data folder:bars --json").out).at("top1"));
+    ASSERT_EQ(run("train net.onnx --data folder:bars --epochs 1 --batch 8 --lr 0.01 --threads 1 --out again").code, 0);
+    EXPECT_EQ(run("eval again --data folder:bars --json").code, 0);
+    EXPECT_EQ(run("export run --out net.onnx --opset 12").code, 2);
+}
+
 TEST_F(Cli, SummaryShowsStagesAndThePlan) {
     const Result plan = run("summary lenet5 --explain-plan --json");
     ASSERT_EQ(plan.code, 0) << plan.err;
