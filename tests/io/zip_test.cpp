@@ -139,7 +139,7 @@ TEST(LoadWeights, AFileIsWhatItsContentSaysNotItsName) {
     std::remove(path.c_str());
     EXPECT_EQ(refusal(""), "load 'x': the file is empty");
     EXPECT_EQ(refusal("abc"), "load 'x': 3 bytes are too few for any weights file");
-    EXPECT_EQ(refusal("GIF89a............"), "load 'x': not a weights file of any known format (safetensors, PyTorch, Caffe, Darknet, Keras, dlib); it begins with 47 49 46 38 39 61 2e 2e");
+    EXPECT_EQ(refusal("GIF89a............"), "load 'x': not a weights file of any known format (safetensors, PyTorch, Caffe, Darknet, Keras, dlib, ONNX); it begins with 47 49 46 38 39 61 2e 2e");
 }
 
 }  // namespace
