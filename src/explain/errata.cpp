@@ -14,6 +14,8 @@ namespace {
 
 using Texts = std::vector<std::string>;
 
+std::string millions(std::int64_t count) { return fmt::format("{:.1f} M", static_cast<double>(count) / 1e6); }
+std::string times(std::int64_t a, std::int64_t b) { return fmt::format("{:.1f}", static_cast<double>(a) / static_cast<double>(b)); }
 LayerTable sifre(std::string_view model) { return layer_table(model, Convention::sifre); }
 
 /// A total of one column of a demonstration.
@@ -76,8 +78,18 @@ const std::vector<Erratum>& errata() {
              const auto row = std::ranges::find(sheet.rows, "1x1", [](const auto& cells) { return cells.front().text; });
              return Texts{with_commas(demo_total("inception-5b", 2)), with_commas(*row->at(2).number)};
          }},
-        {"E03", "S4, GoogLeNet", "25 times fewer parameters than AlexNet", "8.9 times fewer: 62.4 M against 7.0 M (the paper says 12, of its rounded figures)"},
-        {"E04", "S3, GoogLeNet", "5 M parameters, no fully connected layers", "6,998,552 parameters; one linear layer stays, 1024 to 1000: 1,025,000 parameters"},
+        {"E03", "S4, GoogLeNet", "25 times fewer parameters than AlexNet", "{} times fewer: {} against {} (the paper says 12, of its rounded figures)",
+         [] {
+             const std::int64_t alexnet = sifre("alexnet_s4").parameters, googlenet = layer_table("googlenet_v1").parameters;
+             return Texts{times(alexnet, googlenet), millions(alexnet), millions(googlenet)};
+         }},
+        {"E04", "S3, GoogLeNet", "5 M parameters, no fully connected layers", "{} parameters; one linear layer stays, 1024 to 1000: {} parameters",
+         [] {
+             const LayerTable table = layer_table("googlenet_v1");
+             for (const Layer& layer : table.layers)
+                 if (layer.op == "linear") return Texts{with_commas(table.parameters), with_commas(layer.parameters)};
+             fail<Error>("googlenet_v1 has no linear layer");
+         }},
         {"E05", "S3, inception", "bottlenecks save about 60 %", "{} % with the bottlenecks of 64 maps that are drawn: {} multiply-adds become {}",
          [] {
              const std::int64_t naive = demo_total("inception-demo", 2), reduced = demo_total("inception-demo", 3);
@@ -141,7 +153,11 @@ const std::vector<Erratum>& errata() {
              const Shape w = net.find("features.transition1.conv.weight").shape();
              return Texts{digits(static_cast<double>(w[0]) / static_cast<double>(w[1]), 1), std::to_string(w[1]), std::to_string(w[0])};
          }},
-        {"E34", "S2, S4, ResNet", "3.6 and 3.8 billion operations", "cut off, not rounded: 3.66 and 3.86 billion multiply-adds; torchvision's ResNet-50, 4.09, has its stride elsewhere"},
+        {"E34", "S2, S4, ResNet", "3.6 and 3.8 billion operations", "cut off, not rounded: {} and {} billion multiply-adds; torchvision's ResNet-50, {}, has its stride elsewhere",
+         [] {
+             const auto billions = [](std::string_view model) { return digits(static_cast<double>(layer_table(model).operations) / 1e9, 2); };
+             return Texts{billions("resnet34"), billions("resnet50_v1"), billions("resnet50")};
+         }},
         {"E35", "S1", "7 with kernel 3 and stride 3 gives 2.33", "{}",
          [] {
              Graph net;

@@ -28,6 +28,8 @@ class Counted : public testing::TestWithParam<std::pair<const char*, const char*
 INSTANTIATE_TEST_SUITE_P(Errata, Counted,
                          testing::Values(std::pair{"E01", "1,792 parameters x 224 x 224 = 89,915,392"},  //
                                          std::pair{"E02", "287,091,392: the 1 x 1 branch was entered as 384 instead of 15,673,728"},
+                                         std::pair{"E03", "8.9 times fewer: 62.4 M against 7.0 M (the paper says 12, of its rounded figures)"},
+                                         std::pair{"E04", "6,998,552 parameters; one linear layer stays, 1024 to 1000: 1,025,000 parameters"},
                                          std::pair{"E05", "68.2 % with the bottlenecks of 64 maps that are drawn: 854,196,224 multiply-adds become 271,351,808"},
                                          std::pair{"E06", "the slide's own column adds up to 15,237,608 values: 60.95 MB (58.1 MiB)"},
                                          std::pair{"E07", "pool(3, 2) with 0 parameters: that is the line of conv1"},
@@ -43,6 +45,7 @@ INSTANTIATE_TEST_SUITE_P(Errata, Counted,
                                          std::pair{"E31", "its codes are fixed numbers, 840 of them, without bias"},
                                          std::pair{"E32", "1,516: the connections are sparse"},
                                          std::pair{"E33", "theta = 0.5: a transition halves the 256 maps of its block to 128"},
+                                         std::pair{"E34", "cut off, not rounded: 3.66 and 3.86 billion multiply-adds; torchvision's ResNet-50, 4.09, has its stride elsewhere"},
                                          std::pair{"E35", "no such layer: conv2d 'conv': (height 7 + pad 0 + 0 - kernel 3) / stride 3 + 1 = 2.33 is not whole; input [1, 1, 7, 7]"},
                                          std::pair{"E40", "only its limit: at x = 1 Swish is 0.7311 for beta = 1 and 1.0000 for beta = 100, where ReLU is 1"}),
                          [](const auto& test) { return std::string(test.param.first); });
@@ -56,7 +59,7 @@ TEST(Errata, TheOthersAreHistoryAndSaySomething) {
         EXPECT_EQ(static_cast<bool>(erratum.counted), erratum.right.find("{}") != std::string_view::npos) << erratum.id;
         counted[erratum.id] = static_cast<bool>(erratum.counted);
     }
-    for (const char* id : {"E03", "E04", "E08", "E09", "E10", "E13", "E15", "E16", "E18", "E22", "E23", "E24", "E25", "E27", "E29", "E30", "E34", "E36", "E37", "E38", "E39"}) EXPECT_FALSE(counted[id]) << id;
+    for (const char* id : {"E08", "E09", "E10", "E13", "E15", "E16", "E18", "E22", "E23", "E24", "E25", "E27", "E29", "E30", "E36", "E37", "E38", "E39"}) EXPECT_FALSE(counted[id]) << id;
 }
 
 TEST(Errata, ThePageIsTheTablePrinted) {

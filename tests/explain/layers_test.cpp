@@ -311,6 +311,7 @@ TEST(Published, FiguresAgreeWithTheCounts) {
     const auto allowed = [](std::string_view model) {
         if (model.starts_with("efficientnet")) return 0.10;
         if (model == "mobilenet_v2") return 0.04;
+        if (model == "googlenet_v1") return 0.06;  // "designed to keep a computational budget of 1.5 billion multiply-adds": an aim, not a count
         if (model.starts_with("mobilenet") || model.starts_with("alexnet") || model.starts_with("resn") || model == "resnet34") return 0.06;
         return 0.0;
     };
