@@ -3,6 +3,7 @@
 
 #include "fovea/ops.h"
 #include "graph/op.h"
+#include "ops/activation.h"
 #include "ops/channels.h"
 
 namespace fovea {
@@ -19,13 +20,14 @@ void register_batch_norm_inference(OpRegistry& ops) {
                  },
              .gradient =
                  [](const Grad& g) {
+                     require<ArgumentError>(g.attrs().text("activation").empty(), "batch_norm_inference '{}': a fused node has no gradient; take gradients before fusing", g.node().path);
                      const Value &x = g.x(0), dy = g.dy();
                      const ReduceSpec channels{.axes = axes_but_channels(x.shape())};
                      const Value inv_std = rsqrt(g.x(4) + g.attrs().real("eps")), scale = g.x(1) * inv_std;
                      const Value dbeta = sum(dy, channels), moment = sum(dy * (x - per_channel(g.x(3), x)), channels);
                      return Values{dy * per_channel(scale, x), moment * inv_std, dbeta, -(dbeta * scale), -0.5 * (moment * scale * square(inv_std))};
                  },
-             .cost = [](const OpInputs& in) { return Cost{0, 2 * in.shape(0).elements()}; },
+             .cost = [](const OpInputs& in) { return Cost{0, (2 + !in.attrs().text("activation").empty()) * in.shape(0).elements()}; },
              .reference =
                  [](const OpRun& run) {
                      run.with_real([&](auto tag) {
@@ -39,6 +41,7 @@ void register_batch_norm_inference(OpRegistry& ops) {
                              dims.each(c, [&](std::int64_t i) { y[i] = static_cast<T>(x[i] * scale + shift); });
                          }
                      });
+                     activate(run);
                  }});
 }
 

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "fovea/ops.h"
+#include "ops/activation.h"
 #include "ops/layer.h"
 #include "ops/window.h"
 
@@ -76,7 +77,6 @@ template <class T> void conv2d_loops(const OpRun& run) {
     const T *x = run.in<T>(0), *w = run.in<T>(1);
     const T *bias = run.has(2) ? run.in<T>(2) : nullptr, *residual = run.has(3) ? run.in<T>(3) : nullptr;
     T* y = run.out<T>();
-    const bool is_rectified = run.attrs().text("activation") == "relu";
 #pragma omp parallel for
     for (std::int64_t plane = 0; plane < s.N * s.K; ++plane) {
         const std::int64_t n = plane / s.K, k = plane % s.K, group = k / s.group_out;
@@ -85,9 +85,8 @@ template <class T> void conv2d_loops(const OpRun& run) {
         correlate_plane(s, window, x + (n * s.C + group * s.group_in) * s.H * s.W, w + k * s.group_in * s.R * s.S, to);
         if (residual)
             for (std::int64_t i = 0; i < s.P * s.Q; ++i) to[i] += residual[plane * s.P * s.Q + i];
-        if (is_rectified)
-            for (std::int64_t i = 0; i < s.P * s.Q; ++i) to[i] = to[i] > 0 || std::isnan(to[i]) ? to[i] : T(0);
     }
+    activate(run);
 }
 
 Types backward_input_shape(const OpInputs& in) {

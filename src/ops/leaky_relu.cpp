@@ -30,6 +30,7 @@ struct LeakyRelu {
     template <class T> T value(T x) const { return x > 0 ? x : static_cast<T>(below) * x; }
     template <class T> T slope(T x) const { return x > 0 ? T(1) : static_cast<T>(below); }
     [[nodiscard]] Value slope(const Value& x) const { return scale_shift(greater(x, 0), 1 - below, below); }
+    [[nodiscard]] bool keeps_side() const { return below >= 0; }
     double below;
 };
 
@@ -38,6 +39,7 @@ struct Relu6 {
     template <class T> T value(T x) const { return std::min(std::max(x, T(0)), T(6)); }
     template <class T> T slope(T x) const { return x > 0 && x < 6 ? T(1) : T(0); }
     [[nodiscard]] Value slope(const Value& x) const { return in_range(x, 0, 6); }
+    [[nodiscard]] static bool keeps_side() { return true; }
 };
 
 }  // namespace

@@ -13,7 +13,7 @@ void register_relu(OpRegistry& ops) {
              .shape = first,
              .gradient = [](const Grad& g) -> Values { return g.graph().add("relu_backward", {g.dy(), g.y()}); },
              .cost = one_each,
-             .reference = [](const OpRun& run) { run.map([](auto v) { return v > 0 ? v : decltype(v)(0); }); },
+             .reference = [](const OpRun& run) { run.map([](auto v) { return v > 0 || v != v ? v : decltype(v)(0); }); },
              .is_elementwise = true});
     // dx = dy where y > 0. Needs only the output, so relu can be fused into what makes its input.
     ops.add({.name = "relu_backward",

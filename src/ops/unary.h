@@ -21,13 +21,18 @@ template <class F> OpDef unary_op(std::string name, F f, std::function<Values(co
 }
 
 /// Registers y = A(attrs).value(x) and "<name>_backward": dx = dy * A(attrs).slope(x), both generic over float and double.
+/// Where A(attrs).keeps_side() the slope at y is the slope at x: the gradient reads y then, so that x need not be kept.
 /// A(attrs).slope(Value) is the same slope composed of ops that have gradients, so that second derivatives exist.
 template <class A> void add_activation(OpRegistry& ops, const std::string& name, int operations) {
     const auto cost = [operations](const OpInputs& in) { return Cost{0, operations * in.shape(0).elements()}; };
     const auto first = [](const OpInputs& in) { return Types(in.type(0)); };
     ops.add({.name = name,
              .shape = first,
-             .gradient = [backward = name + "_backward"](const Grad& g) -> Values { return g.graph().add(backward, {g.dy(), g.x()}, g.attrs()); },
+             .gradient = [backward = name + "_backward"](const Grad& g) -> Values {
+                 bool reads_output = false;
+                 if constexpr (requires(const A& a) { a.keeps_side(); }) reads_output = A(g.attrs()).keeps_side();
+                 return g.graph().add(backward, {g.dy(), reads_output ? g.y() : g.x()}, g.attrs());
+             },
              .cost = cost,
              .reference = [](const OpRun& run) { run.map([a = A(run.attrs())](auto x) { return a.value(x); }); },
              .is_elementwise = true});

@@ -1,20 +1,21 @@
-// Fusion by pattern. A chain base -> [add] -> [relu] whose inner values have no other reader becomes one node, placed where the chain
-// ends so that all its inputs exist. In the reverse pass relu_backward -> batch_norm_backward becomes batch_norm_backward with a mask.
+// Fusion by pattern. A chain base -> [add] -> [activation] whose inner values have no other reader becomes one node, placed where the chain
+// ends so that all its inputs exist. A gradient that reads the pre-activation is such a reader, so training fuses what needs only the output. In the reverse pass relu_backward -> batch_norm_backward becomes batch_norm_backward with a mask.
 #include <map>
 #include <optional>
 #include <set>
 
 #include "fovea/passes.h"
 #include "graph/op.h"
+#include "ops/activation.h"
 
 namespace fovea {
 
 namespace {
 
 struct Chain {
-    int base = -1;          ///< conv2d, linear or batch_norm
+    int base = -1;          ///< conv2d, linear, batch_norm or batch_norm_inference
     Value residual;         ///< the other operand of the add
-    bool has_relu = false;
+    int activation = -1;    ///< the node; -1: the chain ends in the add
 };
 
 class Fuser {
@@ -63,34 +64,49 @@ private:
         return reader;
     }
 
+    /// A value made here, whose last reader is `add`.
+    bool is_given_up(const Value& v, const Node& add) const {
+        const std::string& op = node(v.id()).op->name;
+        if (op == "input" || op == "parameter" || op == "constant" || is_output_[static_cast<std::size_t>(v.id())]) return false;
+        for (const auto& [output, id] : readers_[static_cast<std::size_t>(v.id())])
+            if (id > add.id) return false;
+        return true;
+    }
+
     void find_chain(const Node& base) {
         const std::string& op = base.op->name;
-        if (op != "conv2d" && op != "linear" && op != "batch_norm") return;
-        if (!base.attrs.text("activation").empty() || base.inputs.size() > (op == "batch_norm" ? 5u : 3u)) return;
+        const bool is_norm = op == "batch_norm" || op == "batch_norm_inference";
+        if (op != "conv2d" && op != "linear" && !is_norm) return;
+        if (!base.attrs.text("activation").empty() || base.inputs.size() > (is_norm ? 5u : 3u)) return;
+        const auto ends = [&](std::optional<int> next) { return next && (op == "batch_norm" ? node(*next).op->name == "relu" : is_activation(node(*next).op->name)); };
         Chain chain{.base = base.id};
         std::vector<int> links{base.id};
         const Node* end = &base;
-        if (const auto next = only_reader(*end); next && op != "linear" && node(*next).op->name == "add" && !taken_.contains(*next)) {
+        if (const auto next = only_reader(*end); next && (op == "conv2d" || op == "batch_norm") && node(*next).op->name == "add" && !taken_.contains(*next)) {
             const Node& add = node(*next);
             const Value other = add.inputs[0].id() == end->id ? add.inputs[1] : add.inputs[0];
-            // The sum must not broadcast, and a chain needs its ReLU: a bare add is cheaper left to stand alone in training.
+            // The sum must not broadcast. Without an activation it pays where the residual's memory becomes the result's.
             if (other.id() != end->id && other.shape() == end->outputs[0].shape) {
-                const auto after = only_reader(add);
-                if (after && node(*after).op->name == "relu") {
+                if (ends(only_reader(add)) || (op == "conv2d" && is_given_up(other, add))) {
                     chain.residual = other;
                     end = &add;
                     links.push_back(add.id);
                 }
             }
         }
-        const auto next = only_reader(*end);
-        if (!next || node(*next).op->name != "relu") return;
-        chain.has_relu = true;
-        end = &node(*next);
+        if (const auto next = only_reader(*end); ends(next)) {
+            chain.activation = *next;
+            end = &node(*next);
+        } else if (end == &base) {
+            return;
+        } else {
+            links.pop_back();  // the add ends the chain
+        }
         // Statistics of a batch norm must not be read before the fused node stands.
         for (const auto& [output, id] : readers_[static_cast<std::size_t>(base.id)])
             if (output != 0 && id < end->id && node(id).op->name != "batch_norm_backward") return;
         for (int link : links) taken_.insert(link), skipped_.insert(link);
+        taken_.insert(end->id);
         chains_[end->id] = chain;
     }
 
@@ -103,7 +119,7 @@ private:
             inputs.push_back(rewrite(chain.residual));
         }
         Attrs attrs = base.attrs;
-        attrs.set("activation", std::string("relu"));
+        if (chain.activation >= 0) set_activation(attrs, end.op->name, end.attrs);
         const Value made = result.add(base.op->name, inputs, attrs, base.path);
         for (std::size_t o = 1; o < base.outputs.size(); ++o) rewrite.set(value(base, static_cast<int>(o)), made.sibling(static_cast<int>(o)));
         rewrite.set(value(end), made);

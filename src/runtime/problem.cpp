@@ -11,6 +11,7 @@
 #include "core/text.h"
 #include "fovea/runtime.h"
 #include "graph/op.h"
+#include "ops/activation.h"
 
 namespace fovea {
 
@@ -211,7 +212,7 @@ private:
             const bool has_number = is_digit(word.back());
             if (word == "bias") bias = true;
             else if (word == "add") add = true;
-            else if (word == "relu") attrs_.set("activation", std::string(word));
+            else if (is_activation(word)) attrs_.set("activation", std::string(word));
             else if (starts(word, "stride") && has_number) attrs_.set("stride", sizes_of(word, "stride", 2));
             else if (starts(word, "pad") && has_number) attrs_.set("pad", sizes_of(word, "pad", 4));
             else if (starts(word, "dilation") && has_number) attrs_.set("dilation", sizes_of(word, "dilation", 2));

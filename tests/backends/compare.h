@@ -102,4 +102,30 @@ inline void expect_cpu_equals_loops(const Case& c, double limit = f32_limit, Com
     set_threads(before);
 }
 
+struct NamedActivation {
+    std::string name;
+    std::function<Value(const Value&)> f;
+};
+/// Everything a convolution may end in, and forms of it that oneDNN has no post-op for.
+inline const std::vector<NamedActivation>& every_activation() {
+    static const std::vector<NamedActivation> all{
+        {"relu", [](const Value& x) { return relu(x); }},
+        {"relu6", [](const Value& x) { return relu6(x); }},
+        {"leaky relu", [](const Value& x) { return leaky_relu(x, {.slope = 0.1}); }},
+        {"falling leaky relu", [](const Value& x) { return leaky_relu(x, {.slope = -0.5}); }},
+        {"elu", [](const Value& x) { return elu(x, {.alpha = 0.7}); }},
+        {"celu", [](const Value& x) { return celu(x, {.alpha = 1.5}); }},
+        {"selu", [](const Value& x) { return selu(x); }},
+        {"sigmoid", [](const Value& x) { return sigmoid(x); }},
+        {"hard sigmoid", [](const Value& x) { return hard_sigmoid(x); }},
+        {"silu", [](const Value& x) { return silu(x); }},
+        {"swish", [](const Value& x) { return silu(x, {.beta = 1.5}); }},
+        {"hard swish", [](const Value& x) { return hard_swish(x); }},
+        {"tanh", [](const Value& x) { return tanh(x); }},
+        {"gelu", [](const Value& x) { return gelu(x); }},
+        {"approximate gelu", [](const Value& x) { return gelu(x, {.approximate = true}); }},
+    };
+    return all;
+}
+
 }  // namespace fovea::test

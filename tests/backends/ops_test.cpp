@@ -42,6 +42,30 @@ TEST(CpuConv2d, EqualsTheLoops) {
              {"residual and relu", [](const Value& x) { return relu(conv2d(x, {.out = x.shape()[1], .kernel = 3, .pad = 1}) + x); }}});
 }
 
+// Inputs of up to 6 reach both knees of relu6, hard swish and hard sigmoid. Without gradients nobody else reads what the activation reads.
+TEST(CpuConv2d, EqualsTheLoopsWithEveryActivation) {
+    for (const auto& [name, f] : test::every_activation()) {
+        on_maps({{name, [&](const Value& x) { return f(conv2d(x * 6.0, {.out = 33, .kernel = 3, .stride = 2, .pad = 1})); }},
+                 {name + " after a sum", [&](const Value& x) { return f(conv2d(x * 6.0, {.out = x.shape()[1], .kernel = 1, .bias = false}) + x); }},
+                 {name + ", depthwise", [&](const Value& x) { return f(conv2d(x * 6.0, {.out = x.shape()[1], .kernel = 3, .pad = 1, .groups = x.shape()[1]})); }},
+                 {name + ", few filters", [&](const Value& x) { return max_pool(f(conv2d(x * 6.0, {.out = 5, .kernel = 3, .pad = 1})), {.kernel = 2}); }},
+                 {name + ", cropping pad", [&](const Value& x) { return f(conv2d(x * 6.0, {.out = 4, .kernel = 3, .pad = {-1, 0, 1, 1}})); }},
+                 {name + " of fixed statistics", [&](const Value& x) { return f(batch_norm(relu(x * 6.0), {.frozen = true})); }}},
+                {{1, 17, 7, 15}, {9, 33, 5, 13}}, false);
+        on_maps({{name + " with gradients", [&](const Value& x) { return f(conv2d(x * 6.0, {.out = 17, .kernel = 3, .pad = 1})); }}}, {{1, 3, 7, 5}, {9, 3, 5, 4}});
+    }
+}
+
+TEST(CpuConv2d, FusedActivationsAreOneLineOfThePlan) {
+    for (const auto& [name, f] : test::every_activation()) {
+        Graph graph;
+        graph.output("y", f(batch_norm(conv2d(graph.input("x", {16, 32, 9, 9}), {.out = 64, .kernel = 3, .stride = 2, .bias = false}, "conv"), {}, "norm")));
+        const auto program = compile(graph, {}, {.inference = true});
+        EXPECT_EQ(std::ranges::count_if(program.plan(), [](const PlanLine& line) { return line.op != "reorder"; }), 1) << name << "\n" << program.explain_plan();
+        EXPECT_EQ(program.fallbacks(), std::vector<std::string>{}) << name;
+    }
+}
+
 TEST(CpuConv2d, EqualsTheLoopsWithGroupsOfSeveralChannels) {
     on_maps({{"3 groups", [](const Value& x) { return conv2d(x, {.out = 12, .kernel = 3, .pad = 1, .groups = 3}); }},
              {"two convolutions", [](const Value& x) { return conv2d(relu(conv2d(x, {.out = 12, .kernel = 1, .groups = 3}, "a")), {.out = 6, .kernel = 3, .groups = 2}, "b"); }},
@@ -130,6 +154,10 @@ TEST(CpuLinear, EqualsTheLoops) {
             expect_cpu_equals_loops({"two with relu", {filled({n, in}, "x")}, [](Graph&, const Xs& x) { return linear(relu(linear(x[0], {.out = 65}, "a")), {.out = 3, .bias = false}, "b"); }});
             expect_cpu_equals_loops({"of rank 3", {filled({n, 2, in}, "x")}, [](Graph&, const Xs& x) { return linear(x[0], {.out = 5}); }});
         }
+    for (std::int64_t n : {1, 9})
+        for (const auto& [name, f] : test::every_activation())
+            for (bool differentiates : {false, true})
+                expect_cpu_equals_loops({name, {filled({n, 33}, "x", -6, 6)}, [&](Graph&, const Xs& x) { return f(linear(x[0], {.out = 19})); }, differentiates});
 }
 
 TEST(CpuMatmul, EqualsTheLoopsInEveryOrientation) {
@@ -262,6 +290,7 @@ TEST(CpuBroadcast, EqualsTheLoopsForEveryOperandThatRepeats) {
 }
 
 TEST(CpuElementwise, EqualsTheLoops) {
+    for (const auto& [name, f] : test::every_activation()) on_maps({{name, [&](const Value& x) { return f(x * 9.0); }}}, {{1, 3, 4, 5}, {9, 17, 3, 2}, {16, 1, 2, 3}});
     on_maps({{"sigmoid", [](const Value& x) { return sigmoid(x); }},
              {"silu of a product", [](const Value& x) { return silu(x * x); }},
              {"swish", [](const Value& x) { return silu(x * 9.0, {.beta = 1.5}); }},
@@ -279,8 +308,10 @@ TEST(CpuElementwise, EqualsTheLoops) {
 TEST(CpuElementwise, PassesNotANumberOn) {
     Tensor x({16, 5}, DType::f32);
     for (std::int64_t i = 0; i < x.elements(); ++i) x.set(i, i % 3 == 0 ? std::nan("") : static_cast<double>(i) - 40);
-    for (const auto& f : std::vector<std::function<Value(const Value&)>>{[](const Value& v) { return relu(v); }, [](const Value& v) { return sigmoid(v); }, [](const Value& v) { return silu(v); },
-                                                                         [](const Value& v) { return leaky_relu(v); }, [](const Value& v) { return softmax(reshape(v, {80, 1})); }}) {
+    auto functions = test::every_activation();
+    functions.push_back({"softmax", [](const Value& v) { return softmax(reshape(v, {80, 1})); }});
+    for (const auto& [name, f] : functions) {
+        SCOPED_TRACE(name);
         test::Compared c({"", {x}, [&](Graph&, const Xs& v) { return f(v[0]); }, false});
         const Tensor y = c.run({}).outputs.front();
         for (std::int64_t i = 0; i < y.elements(); ++i) EXPECT_EQ(std::isnan(y.at(i)), i % 3 == 0) << i;

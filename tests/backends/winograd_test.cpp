@@ -60,6 +60,11 @@ TEST(Winograd, AddsTheBiasTheResidualAndRectifies) {
     for (std::int64_t n : {1, 9}) {
         expect_winograd_equals_loops("relu", {n, 16, 9, 6}, [](const Value& v) { return relu(conv2d(v, {.out = 48, .kernel = 3, .pad = 1})); });
         expect_winograd_equals_loops("residual and relu", {n, 32, 7, 9}, [](const Value& v) { return relu(conv2d(v, {.out = 32, .kernel = 3, .pad = 1}) + v); });
+        for (const auto& [name, f] : test::every_activation()) {
+            const test::Case c{name, {filled({n, 32, 9, 6}, "x", -3, 3)}, [&](Graph&, const Xs& v) { return f(conv2d(v[0], {.out = 32, .kernel = 3, .pad = 1}) + v[0]); }, false};
+            EXPECT_EQ(winograd_nodes(Compared(c).compiled(always)), 1) << name;
+            test::expect_cpu_equals_loops(c, winograd_limit, always);
+        }
         expect_winograd_equals_loops("residual, no bias", {n, 32, 7, 9}, [](const Value& v) { return conv2d(v, {.out = 32, .kernel = 3, .pad = 1, .bias = false}) + v; });
     }
 }

@@ -70,6 +70,42 @@ TEST(Passes, FusionLeavesOneNodePerResidualConvolutionAtInference) {
     EXPECT_EQ(count(fused, "batch_norm_inference") + count(fused, "relu") + count(fused, "add"), 0) << fused.print();
 }
 
+/// The inverted bottleneck of MobileNet: its convolutions end in activations, the last one in the sum with its input.
+TEST(Passes, FusionTakesEveryActivationAndTheSumOfAnInvertedBottleneck) {
+    Graph graph;
+    const auto norm_of = [](const Value& x, const char* name, std::int64_t out, std::int64_t groups) {
+        return batch_norm(conv2d(x, {.out = out, .kernel = 1, .groups = groups, .bias = false}, name), {}, std::string(name) + ".norm");
+    };
+    const Value stem = hard_swish(norm_of(graph.input("image", {dynamic, 3, 6, 5}), "stem", 8, 1));
+    const Value inner = leaky_relu(norm_of(relu6(norm_of(stem, "expand", 24, 1)), "depthwise", 24, 24), {.slope = 0.2});
+    const Value y = norm_of(inner, "project", 8, 1) + stem;
+    graph.output("y", silu(linear(flatten(y), {.out = 4}, "fc"), {.beta = 1.5}));
+    const Graph fused = fuse(fold_batch_norm(to_inference(specialize(graph, {{"image", {2, 3, 6, 5}}}))));
+    fused.verify();
+    for (const char* op : {"hard_swish", "relu6", "leaky_relu", "silu", "add", "batch_norm_inference"}) EXPECT_EQ(count(fused, op), 0) << fused.print();
+    for (std::int64_t batch : {1, 9}) {
+        const Tensor want = run(graph, {.backend = "reference", .precision = Precision::f64, .inference = true, .fuse = false}, batch);
+        EXPECT_LT(test::relative_l2(run(graph, {.inference = true}, batch), want), 5e-6) << batch;
+        EXPECT_LT(test::relative_l2(run(graph, {.backend = "reference", .precision = Precision::f64, .inference = true}, batch), want), 1e-14) << batch;
+    }
+}
+
+TEST(Passes, TrainingFusesTheActivationsWhoseGradientReadsTheOutput) {
+    for (const bool reads_output : {true, false}) {
+        Graph graph;
+        const Value c = conv2d(graph.input("image", {2, 3, 6, 5}), {.out = 4, .kernel = 3}, "conv"), y = reads_output ? relu6(c) : silu(c);
+        graph.output("dw", gradients(sum(y), std::vector<Value>{graph.find("conv.weight")}).front());
+        EXPECT_EQ(count(fuse(graph), reads_output ? "relu6" : "silu"), reads_output ? 0 : 1);
+    }
+}
+
+TEST(Passes, FusionLeavesASumWhoseOtherOperandIsReadAgain) {
+    Graph graph;
+    const Value x = relu(graph.input("image", {dynamic, 3, 6, 5})), y = conv2d(x, {.out = 3, .kernel = 1}, "conv") + x;
+    graph.output("y", y * x);
+    EXPECT_EQ(count(fuse(graph), "add"), 1);
+}
+
 TEST(Passes, FusedTrainingNormsCarryTheMaskIntoTheReversePass) {
     Graph graph;
     const Value loss = cross_entropy(residual_net(graph));

@@ -20,7 +20,7 @@ TEST_P(Spelling, ReadAndPrintedIsTheSameText) {
 
 INSTANTIATE_TEST_SUITE_P(Problem, Spelling,
                          testing::Values("conv2d n8c64h56w56 k128r3s3 stride2 pad1 f32", "conv2d n1c3h32w31 k16r5s3 stride2x1 pad2x2x1x1 dilation2 bias relu f32",
-                                         "conv2d n2c32h9w9 k32r3s3 groups32 f64", "conv2d n2c16h8w8 k16r3s3 pad1 bias add relu f32",
+                                         "conv2d n2c32h9w9 k32r3s3 groups32 f64", "conv2d n1c8h5w5 k8r1s1 bias activation_slope=0.1 leaky_relu f32", "conv2d n2c16h8w8 k16r3s3 pad1 bias add relu f32",
                                          "conv2d_backward_input n8c64h56w56 k128r3s3 stride2 pad1 f32", "conv2d_backward_weight n8c64h56w56 k128r3s3 stride2 pad1 f32",
                                          "conv2d_backward_weight n8c6h14w14 k16r5s5 bias f32", "matmul [8,10] [84,10] transpose_a=false transpose_b=true f32",
                                          "linear n128c400 k120 bias f32", "linear n1c84 k10 f32", "max_pool2d n8c64h112w112 r3s3 stride2 pad1 f32",

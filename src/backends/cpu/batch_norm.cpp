@@ -137,6 +137,8 @@ std::optional<Kernel> plan_batch_norm_inference(const Node& node, const PlanCont
     if (!is_rows(x, context)) return {};
     const Rows rows(x);
     const double eps = node.attrs.real("eps");
+    const bool relu = node.attrs.text("activation") == "relu";
+    const UnaryKernel activate = relu ? UnaryKernel{} : activation_kernel(node);
     Kernel kernel;
     kernel.name = std::string("simd:") + simd().name;
     kernel.in.resize(node.inputs.size());
@@ -153,9 +155,14 @@ std::optional<Kernel> plan_batch_norm_inference(const Node& node, const PlanCont
                                  }
                              }});
     kernel.phases.push_back({.kind = Phase::Kind::rows, .reads = 1, .row_reads = 1, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part& part) {
-                                 const std::int64_t at = part.begin * rows.stride();
-                                 simd().norm_apply(as_f32(args.out[0]) + at, as_f32(args.in[0]) + at, nullptr, as_f32(args.scratch), as_f32(args.scratch) + rows.channels,
-                                                   (part.end - part.begin) * rows.per_sample, rows.channels, false);
+                                 constexpr std::int64_t cached_floats = 4 << 10;  // an activation follows while they are in the first-level cache
+                                 const std::int64_t all = (part.end - part.begin) * rows.per_sample, step = activate ? std::max<std::int64_t>(1, cached_floats / rows.channels) : all;
+                                 for (std::int64_t row = 0; row < all; row += step) {
+                                     const std::int64_t at = part.begin * rows.stride() + row * rows.channels, count = std::min(step, all - row);
+                                     float* y = as_f32(args.out[0]) + at;
+                                     simd().norm_apply(y, as_f32(args.in[0]) + at, nullptr, as_f32(args.scratch), as_f32(args.scratch) + rows.channels, count, rows.channels, relu);
+                                     if (activate) activate(y, y, count * rows.channels);
+                                 }
                              }});
     return kernel;
 }

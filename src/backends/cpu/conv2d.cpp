@@ -82,13 +82,12 @@ std::optional<Kernel> plan_conv2d(const Node& node, const PlanContext& context) 
     const Geometry g(node.attrs);
     const Shape &x = node.inputs[0].shape(), &w = node.inputs[1].shape(), &y = node.outputs[0].shape;
     const bool has_bias = node.inputs.size() > 2 && !node.inputs[2].is_empty(), has_residual = node.inputs.size() > 3 && !node.inputs[3].is_empty();
-    const std::string activation = node.attrs.text("activation");
     if (!g.is_supported || y.elements() == 0) return {};
     const bool sharded = context.is_sharded() && x[0] == context.rows;
 
     dnnl::post_ops post;
     if (has_residual) post.append_sum(1.0f);
-    if (activation == "relu") post.append_eltwise(1.0f, algorithm::eltwise_relu, 0.0f, 0.0f);
+    const UnaryKernel activate = append_activation(post, node) ? UnaryKernel{} : activation_kernel(node);
     dnnl::primitive_attr attr = planned_scratch();
     attr.set_post_ops(post);
 
@@ -145,6 +144,7 @@ std::optional<Kernel> plan_conv2d(const Node& node, const PlanContext& context) 
                               {DNNL_ARG_SCRATCHPAD, &s.scratch, scratch ? args.scratch + scratch * static_cast<std::size_t>(part.index) : nullptr}});
     };
     kernel.phases = {std::move(phase)};
+    if (activate) kernel.phases.push_back(in_place_phase(context, y, activate));
     return kernel;
 }
 

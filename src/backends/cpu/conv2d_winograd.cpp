@@ -141,7 +141,10 @@ std::optional<Kernel> plan_winograd(const Node& node, const PlanContext& context
     const auto g = geometry_of(node, context, w, x, y, false);
     if (!g) return {};
     const bool has_bias = node.inputs.size() > 2 && !node.inputs[2].is_empty(), has_residual = node.inputs.size() > 3 && !node.inputs[3].is_empty();
-    return kernel_of(node, context, *g, x, y, w, false, has_bias, has_residual, node.attrs.text("activation") == "relu");
+    const bool relu = node.attrs.text("activation") == "relu";
+    Kernel kernel = kernel_of(node, context, *g, x, y, w, false, has_bias, has_residual, relu);
+    if (const UnaryKernel activate = relu ? UnaryKernel{} : activation_kernel(node)) kernel.phases.push_back(in_place_phase(context, y, activate));
+    return kernel;
 }
 
 std::optional<Kernel> plan_winograd_backward_input(const Node& node, const PlanContext& context) {

@@ -14,26 +14,15 @@ Slice fast_slice(const Node& node) {
     const std::string& op = node.op->name;
     const auto in = [](const KernelArgs& a, int i, std::int64_t at) { return as_f32(a.in[static_cast<std::size_t>(i)]) + at; };
     const bool is_pair = node.inputs.size() == 2 && node.inputs[0].shape() == node.inputs[1].shape();
-    if (op == "relu") return [in](const KernelArgs& a, std::int64_t at, std::int64_t n) { simd().relu(as_f32(a.out[0]) + at, in(a, 0, at), n); };
-    if (op == "relu_backward") return [in](const KernelArgs& a, std::int64_t at, std::int64_t n) { simd().relu_backward(as_f32(a.out[0]) + at, in(a, 0, at), in(a, 1, at), n); };
     if (op == "add" && is_pair) return [in](const KernelArgs& a, std::int64_t at, std::int64_t n) { simd().add(as_f32(a.out[0]) + at, in(a, 0, at), in(a, 1, at), n); };
     if (op == "multiply" && is_pair) return [in](const KernelArgs& a, std::int64_t at, std::int64_t n) { simd().multiply(as_f32(a.out[0]) + at, in(a, 0, at), in(a, 1, at), n); };
     if (op == "scale_shift")
         return [in, scale = static_cast<float>(node.attrs.real("scale")), shift = static_cast<float>(node.attrs.real("shift"))](
                    const KernelArgs& a, std::int64_t at, std::int64_t n) { simd().scale_shift(as_f32(a.out[0]) + at, in(a, 0, at), scale, shift, n); };
-    const auto out = [](const KernelArgs& a, std::int64_t at) { return as_f32(a.out[0]) + at; };
-    if (op == "sigmoid") return [=](const KernelArgs& a, std::int64_t at, std::int64_t n) { math().sigmoid(out(a, at), in(a, 0, at), n); };
-    if (op == "relu6_backward") return [=](const KernelArgs& a, std::int64_t at, std::int64_t n) { math().relu6_backward(out(a, at), in(a, 0, at), in(a, 1, at), n); };
-    if (op == "silu" || op == "silu_backward") {
-        const auto beta = static_cast<float>(node.attrs.real("beta", 1));
-        if (op == "silu") return [=](const KernelArgs& a, std::int64_t at, std::int64_t n) { math().silu(out(a, at), in(a, 0, at), beta, n); };
-        return [=](const KernelArgs& a, std::int64_t at, std::int64_t n) { math().silu_backward(out(a, at), in(a, 0, at), in(a, 1, at), beta, n); };
-    }
-    if (op == "leaky_relu" || op == "leaky_relu_backward") {
-        const auto slope = static_cast<float>(node.attrs.real("slope"));
-        if (op == "leaky_relu") return [=](const KernelArgs& a, std::int64_t at, std::int64_t n) { math().leaky_relu(out(a, at), in(a, 0, at), slope, n); };
-        return [=](const KernelArgs& a, std::int64_t at, std::int64_t n) { math().leaky_relu_backward(out(a, at), in(a, 0, at), in(a, 1, at), slope, n); };
-    }
+    if (node.inputs.size() == 1)
+        if (auto f = unary_kernel(op, node.attrs)) return [in, f](const KernelArgs& a, std::int64_t at, std::int64_t n) { f(as_f32(a.out[0]) + at, in(a, 0, at), n); };
+    if (is_pair)
+        if (auto f = backward_kernel(op, node.attrs)) return [in, f](const KernelArgs& a, std::int64_t at, std::int64_t n) { f(as_f32(a.out[0]) + at, in(a, 0, at), in(a, 1, at), n); };
     return {};
 }
 

@@ -66,6 +66,27 @@ template <class F> Phase over_pixels(const PlanContext& context, std::int64_t sa
             }};
 }
 
+/// y = f(x) on `count` elements; y may be x. Empty where the op has no vector kernel.
+using UnaryKernel = std::function<void(float* y, const float* x, std::int64_t count)>;
+[[nodiscard]] UnaryKernel unary_kernel(const std::string& op, const Attrs& attrs);
+/// dx of the op "<activation>_backward" from dy and what its gradient reads (x or y).
+using BackwardKernel = std::function<void(float* dx, const float* dy, const float* x, std::int64_t count)>;
+[[nodiscard]] BackwardKernel backward_kernel(const std::string& op, const Attrs& attrs);
+/// The activation a fused node ends in; empty when there is none.
+[[nodiscard]] UnaryKernel activation_kernel(const Node& node);
+/// The same as post-ops; false where oneDNN has none for it.
+[[nodiscard]] bool append_activation(dnnl::post_ops& post, const Node& node);
+
 [[nodiscard]] inline float* as_f32(std::byte* bytes) { return reinterpret_cast<float*>(bytes); }
+
+/// A last phase that applies `f` to output 0, of shape y and without padding.
+[[nodiscard]] inline Phase in_place_phase(const PlanContext& context, const Shape& y, UnaryKernel f) {
+    const std::int64_t samples = y[0], per_sample = y.elements() / samples;
+    Phase phase = over_pixels(context, samples, per_sample, 4, 0, [f = std::move(f)](const KernelArgs& args, std::int64_t begin, std::int64_t end) {
+        f(as_f32(args.out[0]) + begin, as_f32(args.out[0]) + begin, end - begin);
+    });
+    phase.reads = 0;
+    return phase;
+}
 
 }  // namespace fovea::cpu

@@ -26,7 +26,8 @@ std::optional<Kernel> plan_linear(const Node& node, const PlanContext& context) 
     const Shape &x = node.inputs[0].shape(), &w = node.inputs[1].shape();
     const std::int64_t out = w[0], in = w[1], rows = x.elements() / std::max<std::int64_t>(1, in);
     if (x.elements() == 0) return {};
-    const bool has_bias = node.inputs.size() > 2, relu = node.attrs.text("activation") == "relu";
+    const bool has_bias = node.inputs.size() > 2;
+    const UnaryKernel activate = activation_kernel(node);
     Kernel kernel;
     kernel.name = "sgemm";
     kernel.in.resize(node.inputs.size());
@@ -36,7 +37,7 @@ std::optional<Kernel> plan_linear(const Node& node, const PlanContext& context) 
         if (has_bias)
             for (std::int64_t r = 0; r < end - begin; ++r) std::copy_n(as_f32(args.in[2]), out, y + r * out);
         matrix_product(false, true, end - begin, out, in, as_f32(args.in[0]) + begin * in, in, as_f32(args.in[1]), in, has_bias ? 1.0f : 0.0f, y, out);
-        if (relu) simd().relu(y, y, (end - begin) * out);
+        if (activate) activate(y, y, (end - begin) * out);
     };
     if (context.is_sharded() && rows == context.rows) {
         kernel.phases.push_back({.kind = Phase::Kind::rows, .row_reads = 1, .run = [product](const KernelArgs& args, const Part& part) { product(args, part.begin, part.end); }});
@@ -52,8 +53,8 @@ std::optional<Kernel> plan_linear(const Node& node, const PlanContext& context) 
                                  }
                                  matrix_product(false, true, rows, end - begin, in, as_f32(args.in[0]), in, as_f32(args.in[1]) + begin * in, in, has_bias ? 1.0f : 0.0f,
                                                 as_f32(args.out[0]) + begin, out);
-                                 if (relu)
-                                     for (std::int64_t r = 0; r < rows; ++r) simd().relu(as_f32(args.out[0]) + r * out + begin, as_f32(args.out[0]) + r * out + begin, end - begin);
+                                 if (activate)
+                                     for (std::int64_t r = 0; r < rows; ++r) activate(as_f32(args.out[0]) + r * out + begin, as_f32(args.out[0]) + r * out + begin, end - begin);
                              }});
     return kernel;
 }

@@ -77,12 +77,17 @@ struct Simd {
 
 /// Functions of single elements, and draws.
 struct Math {
-    void (*sigmoid)(float* out, const float* x, std::int64_t count);
+    using Unary = void (*)(float* out, const float* x, std::int64_t count);
+    using Backward = void (*)(float* out, const float* dy, const float* x, std::int64_t count);  ///< x: what the op's gradient reads
+    Unary sigmoid, tanh, relu6, hard_sigmoid, hard_swish, gelu, gelu_tanh;
+    Backward sigmoid_backward, tanh_backward, relu6_backward, hard_sigmoid_backward, hard_swish_backward;
     void (*silu)(float* out, const float* x, float beta, std::int64_t count);
     void (*silu_backward)(float* out, const float* dy, const float* x, float beta, std::int64_t count);
     void (*leaky_relu)(float* out, const float* x, float slope, std::int64_t count);
     void (*leaky_relu_backward)(float* out, const float* dy, const float* x, float slope, std::int64_t count);
-    void (*relu6_backward)(float* out, const float* dy, const float* x, std::int64_t count);
+    /// scale * (x > 0 ? x : alpha (exp(x / width) - 1)), and its gradient.
+    void (*elu)(float* out, const float* x, float alpha, float width, float scale, std::int64_t count);
+    void (*elu_backward)(float* out, const float* dy, const float* x, float alpha, float width, float scale, std::int64_t count);
     /// Philox blocks [block, block + blocks) as Rng draws them, four words each; writes up to 63 blocks more.
     static constexpr std::int64_t spare_blocks = 63;
     void (*draws)(std::uint32_t* words, std::uint64_t block, std::int64_t blocks, std::uint64_t step, std::uint64_t key);

@@ -41,6 +41,90 @@ void sigmoid(float* out, const float* x, std::int64_t count) {
     for_elements(out, x, nullptr, count, [](V v, V) HWY_ATTR { return logistic(v); });
 }
 
+// NaN is passed on: Highway's functions, Max and Min lose it.
+HWY_INLINE V not_a_number_or(V x, V y) { return hn::IfThenElse(hn::Eq(x, x), y, x); }
+
+void tanh(float* out, const float* x, std::int64_t count) {
+    for_elements(out, x, nullptr, count, [](V v, V) HWY_ATTR { return not_a_number_or(v, hn::Tanh(D(), v)); });
+}
+
+void sigmoid_backward(float* out, const float* dy, const float* y, std::int64_t count) {
+    const V one = hn::Set(D(), 1.0f);
+    for_elements(out, y, dy, count, [&](V v, V g) HWY_ATTR { return hn::Mul(hn::Mul(g, v), hn::Sub(one, v)); });
+}
+
+void tanh_backward(float* out, const float* dy, const float* y, std::int64_t count) {
+    const V one = hn::Set(D(), 1.0f);
+    for_elements(out, y, dy, count, [&](V v, V g) HWY_ATTR { return hn::Mul(g, hn::NegMulAdd(v, v, one)); });
+}
+
+void relu6(float* out, const float* x, std::int64_t count) {
+    const V zero = hn::Zero(D()), six = hn::Set(D(), 6.0f);
+    for_elements(out, x, nullptr, count, [&](V v, V) HWY_ATTR { return not_a_number_or(v, hn::Min(hn::Max(v, zero), six)); });
+}
+
+/// min(max(x + 3, 0), 6)
+HWY_INLINE V ramp(V x) { return hn::Min(hn::Max(hn::Add(x, hn::Set(D(), 3.0f)), hn::Zero(D())), hn::Set(D(), 6.0f)); }
+
+void hard_sigmoid(float* out, const float* x, std::int64_t count) {
+    const V sixth = hn::Set(D(), 1.0f / 6);
+    for_elements(out, x, nullptr, count, [&](V v, V) HWY_ATTR { return not_a_number_or(v, hn::Mul(ramp(v), sixth)); });
+}
+
+void hard_sigmoid_backward(float* out, const float* dy, const float* x, std::int64_t count) {
+    const V sixth = hn::Set(D(), 1.0f / 6), three = hn::Set(D(), 3.0f);
+    for_elements(out, x, dy, count, [&](V v, V g) HWY_ATTR { return hn::IfThenElseZero(hn::Lt(hn::Abs(v), three), hn::Mul(g, sixth)); });
+}
+
+void hard_swish(float* out, const float* x, std::int64_t count) {
+    const V sixth = hn::Set(D(), 1.0f / 6);
+    for_elements(out, x, nullptr, count, [&](V v, V) HWY_ATTR { return hn::Mul(hn::Mul(v, ramp(v)), sixth); });
+}
+
+void hard_swish_backward(float* out, const float* dy, const float* x, std::int64_t count) {
+    const V one = hn::Set(D(), 1.0f), third = hn::Set(D(), 1.0f / 3), half = hn::Set(D(), 0.5f), three = hn::Set(D(), 3.0f);
+    for_elements(out, x, dy, count, [&](V v, V g) HWY_ATTR {
+        const V slope = hn::IfThenElse(hn::Le(v, three), hn::MulAdd(v, third, half), one);
+        return hn::Mul(g, hn::IfThenZeroElse(hn::Lt(v, hn::Neg(three)), slope));
+    });
+}
+
+void elu(float* out, const float* x, float alpha, float width, float scale, std::int64_t count) {
+    const V zero = hn::Zero(D()), a = hn::Set(D(), scale * alpha), w = hn::Set(D(), width), s = hn::Set(D(), scale);
+    for_elements(out, x, nullptr, count, [&](V v, V) HWY_ATTR {
+        const V below = hn::Mul(a, hn::Expm1(D(), hn::Div(hn::Min(v, zero), w)));
+        return not_a_number_or(v, hn::IfThenElse(hn::Gt(v, zero), hn::Mul(s, v), below));
+    });
+}
+
+void elu_backward(float* out, const float* dy, const float* x, float alpha, float width, float scale, std::int64_t count) {
+    const V zero = hn::Zero(D()), a = hn::Set(D(), scale * alpha / width), w = hn::Set(D(), width), s = hn::Set(D(), scale);
+    for_elements(out, x, dy, count, [&](V v, V g) HWY_ATTR {
+        const V below = not_a_number_or(v, hn::Mul(a, hn::Exp(D(), hn::Div(hn::Min(v, zero), w))));
+        return hn::Mul(g, hn::IfThenElse(hn::Gt(v, zero), s, below));
+    });
+}
+
+// x Phi(x), Phi(x) = erfc(-x / sqrt 2) / 2. Abramowitz & Stegun 7.1.26: erfc(t) for t >= 0, absolute error 1.5e-7.
+void gelu(float* out, const float* x, std::int64_t count) {
+    const D d;
+    const V one = hn::Set(d, 1.0f), half = hn::Set(d, 0.5f), p = hn::Set(d, 0.3275911f * 0.70710678f);
+    for_elements(out, x, nullptr, count, [&](V v, V) HWY_ATTR {
+        const V size = hn::Abs(v), k = hn::Div(one, hn::MulAdd(p, size, one));
+        V sum = hn::Set(d, 1.061405429f);
+        for (const float c : {-1.453152027f, 1.421413741f, -0.284496736f, 0.254829592f}) sum = hn::MulAdd(sum, k, hn::Set(d, c));
+        const V tail = hn::Mul(hn::Mul(half, hn::Mul(sum, k)), hn::Exp(d, hn::Neg(hn::Mul(half, hn::Mul(v, v)))));  // Phi(-|x|)
+        return not_a_number_or(v, hn::Mul(v, hn::IfThenElse(hn::Gt(v, hn::Zero(d)), hn::Sub(one, tail), tail)));
+    });
+}
+
+// (1 + tanh t) / 2 is the logistic function of 2 t.
+void gelu_tanh(float* out, const float* x, std::int64_t count) {
+    const D d;
+    const V k = hn::Set(d, 1.5957691216f), cubic = hn::Set(d, 0.044715f * 1.5957691216f);  // 2 sqrt(2 / pi)
+    for_elements(out, x, nullptr, count, [&](V v, V) HWY_ATTR { return hn::Mul(v, logistic(hn::Mul(v, hn::MulAdd(cubic, hn::Mul(v, v), k)))); });
+}
+
 void silu(float* out, const float* x, float beta, std::int64_t count) {
     const V b = hn::Set(D(), beta);
     for_elements(out, x, nullptr, count, [&](V v, V) HWY_ATTR { return hn::Mul(v, logistic(hn::Mul(b, v))); });
@@ -104,7 +188,12 @@ void draws(std::uint32_t* words, std::uint64_t block, std::int64_t blocks, std::
     }
 }
 
-Math math_table() { return {sigmoid, silu, silu_backward, leaky_relu, leaky_relu_backward, relu6_backward, draws}; }
+Math math_table() {
+    return {.sigmoid = sigmoid, .tanh = tanh, .relu6 = relu6, .hard_sigmoid = hard_sigmoid, .hard_swish = hard_swish, .gelu = gelu, .gelu_tanh = gelu_tanh,
+            .sigmoid_backward = sigmoid_backward, .tanh_backward = tanh_backward, .relu6_backward = relu6_backward, .hard_sigmoid_backward = hard_sigmoid_backward,
+            .hard_swish_backward = hard_swish_backward, .silu = silu, .silu_backward = silu_backward, .leaky_relu = leaky_relu, .leaky_relu_backward = leaky_relu_backward,
+            .elu = elu, .elu_backward = elu_backward, .draws = draws};
+}
 
 }  // namespace fovea::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();

@@ -18,9 +18,8 @@ ThinConv geometry_of(const Node& node, const Shape& x, const Shape& w, const Sha
 
 bool is_plain(const Node& node) {
     const auto pad = node.attrs.integers("pad"), dilation = node.attrs.integers("dilation");
-    const std::string activation = node.attrs.text("activation");
     return node.attrs.integer("groups") == 1 && dilation[0] == 1 && dilation[1] == 1 && std::ranges::all_of(pad, [](std::int64_t p) { return p >= 0; }) &&
-           (activation.empty() || activation == "relu") && node.inputs.size() <= 3 && node.outputs[0].shape.elements() > 0 && node.inputs[0].shape()[1] > 0;
+           node.inputs.size() <= 3 && node.outputs[0].shape.elements() > 0 && node.inputs[0].shape()[1] > 0;
 }
 
 /// 2 x 2 maxima side by side that alone read the convolution, and nobody asks where they were.
@@ -55,7 +54,8 @@ std::optional<Kernel> plan_thin_conv2d(const Node& node, const PlanContext& cont
     if (form == Form::none) return {};
     const Value& input = node.inputs[0];
     const Shape &x = input.shape(), &w = node.inputs[1].shape();
-    const Node* pooling = pooling_after(node, context);
+    const UnaryKernel activate = g.rectifies ? UnaryKernel{} : activation_kernel(node);
+    const Node* pooling = activate ? nullptr : pooling_after(node, context);
     const Type& made = (pooling ? pooling : &node)->outputs[0];
     const Shape& y = made.shape;
     g.pools = pooling;
@@ -91,6 +91,11 @@ std::optional<Kernel> plan_thin_conv2d(const Node& node, const PlanContext& cont
             thin_conv().by_pixels(as_f32(args.out[0]) + first * y_row, as_f32(args.in[0]) + first * x_row, as_f32(args.in[1]), bias, work, g, count, begin, end, first + count < samples);
         else
             thin_conv().by_filters(as_f32(args.out[0]) + first * y_row, as_f32(args.in[0]) + first * x_row, as_f32(args.in[1]), bias, work, g, count, begin, end);
+        if (activate) {
+            // Units are pairs of lines here: nothing is pooled.
+            const std::int64_t line = g.out_width * g.filters, from = 2 * begin * line, to = std::min(2 * end, g.out_height) * line;
+            for (std::int64_t n = first; n < first + count; ++n) activate(as_f32(args.out[0]) + n * y_row + from, as_f32(args.out[0]) + n * y_row + from, to - from);
+        }
     };
     const auto run = [=](const KernelArgs& args, int part, std::int64_t first, std::int64_t count, std::int64_t begin, std::int64_t end) {
         if (end - begin <= piece_units) return run_units(args, part, first, count, begin, end);
