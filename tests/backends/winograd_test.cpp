@@ -27,13 +27,39 @@ bool has_kernel() {
 #define SKIP_WITHOUT_KERNEL() \
     if (!has_kernel()) GTEST_SKIP() << "no AVX-512: there is no Winograd kernel"
 
-void expect_winograd_equals_loops(const std::string& name, const Shape& x, const std::function<Value(const Value&)>& f, std::int64_t nodes = 2) {
+void expect_winograd_equals_loops(const std::string& name, const Shape& x, const std::function<Value(const Value&)>& f, std::int64_t nodes = 3) {
     const test::Case c{name + " on " + x.str(), {filled(x, "x")}, [&](Graph&, const Xs& xs) { return f(xs[0]); }};
     EXPECT_EQ(winograd_nodes(Compared(c).compiled(always)), nodes) << c.name;
     test::expect_cpu_equals_loops(c, winograd_limit, always);
 }
 
-TEST(Winograd, EqualsTheLoopsInBothDirectionsOnAwkwardMaps) {
+/// Two convolutions, a loss and a step of gradient descent on every parameter.
+struct Training {
+    Graph graph;
+    Parameters parameters;
+    Tensor image = filled({9, 16, 10, 6}, "image").to(DType::f32);
+
+    explicit Training(bool updates) {
+        Value x = relu(conv2d(graph.input("x", {9, 16, 10, 6}), {.out = 32, .kernel = 3, .pad = 1}, "a"));
+        const Value y = mean(square(conv2d(x, {.out = 16, .kernel = 3, .pad = 1}, "b")));
+        graph.output("y", y);
+        for (const ParameterInfo& info : graph.parameters()) parameters.set(info.name, filled(info.type.shape, info.name, -0.3, 0.3).to(DType::f32));
+        if (!updates) return;
+        std::vector<Value> weights;
+        for (const ParameterInfo& info : std::vector<ParameterInfo>(graph.parameters())) weights.push_back(graph.find(info.name));
+        const std::vector<Value> d = gradients(y, weights);
+        for (std::size_t i = 0; i < d.size(); ++i) graph.update(weights[i], weights[i] - d[i] * scalar(graph, 0.5));
+    }
+    /// The loss of three runs on `state`.
+    [[nodiscard]] std::vector<double> losses(const std::shared_ptr<State>& state, const CompileOptions& options) const {
+        Session session(compile(graph, {}, options), state);
+        std::vector<double> values;
+        for (int i = 0; i < 3; ++i) values.push_back(session.run({{"x", image}})[0].at(0));
+        return values;
+    }
+};
+
+TEST(Winograd, EqualsTheLoopsInAllDirectionsOnAwkwardMaps) {
     SKIP_WITHOUT_KERNEL();
     // One sample to nine: in pieces and by rows; maps of less than a tile, of whole tiles, and one past them.
     const std::vector<Shape> shapes{{1, 16, 1, 1}, {1, 16, 3, 35}, {2, 32, 5, 4}, {3, 48, 8, 9}, {9, 16, 35, 33}, {9, 80, 6, 7}, {8, 64, 12, 13}};
@@ -69,6 +95,21 @@ TEST(Winograd, AddsTheBiasTheResidualAndRectifies) {
     }
 }
 
+TEST(Winograd, SumsTheWeightGradientOverBlocksAndParts) {
+    SKIP_WITHOUT_KERNEL();
+    // Pieces of the tiles and rows of samples; two or three blocks of tiles in each; every width of a panel of outputs.
+    for (const Shape& x : {Shape{2, 48, 40, 39}, Shape{9, 48, 23, 24}})
+        for (std::int64_t k : {48, 80, 96}) expect_winograd_equals_loops("to " + std::to_string(k), x, [=](const Value& v) { return conv2d(v, {.out = k, .kernel = 3, .pad = 1}); });
+}
+
+TEST(Winograd, GivesTheWeightGradientInTheLayoutOfTheWeight) {
+    SKIP_WITHOUT_KERNEL();
+    const auto plan = compile(Training(true).graph, {}, always).plan();
+    EXPECT_EQ(std::ranges::count_if(plan, [](const PlanLine& line) { return line.op == "conv2d_backward_weight" && line.kernel.starts_with("winograd"); }), 2);
+    // What is reordered are the images, and each weight to its matrices: once for each direction that uses them.
+    for (const PlanLine& line : plan) EXPECT_FALSE(line.op == "reorder" && line.path.find("backward_weight") != std::string::npos) << line.path;
+}
+
 TEST(Winograd, LeavesOtherProblemsToTheDirectKernels) {
     for (const Conv2dSpec& spec : {Conv2dSpec{.out = 16, .kernel = 3, .stride = 2, .pad = 1}, Conv2dSpec{.out = 16, .kernel = 3, .pad = 2, .dilation = 2}, Conv2dSpec{.out = 17, .kernel = 3},
                                    Conv2dSpec{.out = 32, .kernel = 3, .groups = 2}, Conv2dSpec{.out = 16, .kernel = 5}})
@@ -82,38 +123,16 @@ TEST(Winograd, IsChosenByShapeAndCanBeSwitchedOff) {
         graph.output("y", conv2d(graph.input("x", x), {.out = x[1], .kernel = 3, .pad = 1}));
         return winograd_nodes(compile(graph, {}, {.winograd = choice}));
     };
+    const auto gradient_nodes = [](const std::string& problem, Winograd4x4 choice) { return winograd_nodes(compile(parse_problem("conv2d_backward_weight " + problem).graph, {}, {.winograd = choice})); };
+    EXPECT_EQ(gradient_nodes("n16c64h56w56 k64r3s3 pad1 f32", Winograd4x4::by_cost), 1);
+    EXPECT_EQ(gradient_nodes("n16c64h56w56 k64r3s3 pad1 f32", Winograd4x4::never), 0);
+    EXPECT_EQ(gradient_nodes("n8c128h4w4 k128r3s3 pad1 f32", Winograd4x4::by_cost), 0);  // a part folds its sums for one tile
     EXPECT_EQ(nodes({16, 64, 56, 56}, Winograd4x4::by_cost), 1);
     EXPECT_EQ(nodes({16, 64, 56, 56}, Winograd4x4::never), 0);
     EXPECT_EQ(nodes({8, 128, 4, 4}, Winograd4x4::by_cost), 0);  // every part reads its matrices for one tile
     EXPECT_EQ(nodes({1, 512, 1, 1}, Winograd4x4::by_cost), 0);  // its matrices are read for one pixel
     EXPECT_EQ(nodes({1, 512, 1, 1}, Winograd4x4::always), 1);
 }
-
-/// Two convolutions, a loss and a step of gradient descent on every parameter.
-struct Training {
-    Graph graph;
-    Parameters parameters;
-    Tensor image = filled({9, 16, 10, 6}, "image").to(DType::f32);
-
-    explicit Training(bool updates) {
-        Value x = relu(conv2d(graph.input("x", {9, 16, 10, 6}), {.out = 32, .kernel = 3, .pad = 1}, "a"));
-        const Value y = mean(square(conv2d(x, {.out = 16, .kernel = 3, .pad = 1}, "b")));
-        graph.output("y", y);
-        for (const ParameterInfo& info : graph.parameters()) parameters.set(info.name, filled(info.type.shape, info.name, -0.3, 0.3).to(DType::f32));
-        if (!updates) return;
-        std::vector<Value> weights;
-        for (const ParameterInfo& info : std::vector<ParameterInfo>(graph.parameters())) weights.push_back(graph.find(info.name));
-        const std::vector<Value> d = gradients(y, weights);
-        for (std::size_t i = 0; i < d.size(); ++i) graph.update(weights[i], weights[i] - d[i] * scalar(graph, 0.5));
-    }
-    /// The loss of three runs on `state`.
-    [[nodiscard]] std::vector<double> losses(const std::shared_ptr<State>& state, const CompileOptions& options) const {
-        Session session(compile(graph, {}, options), state);
-        std::vector<double> values;
-        for (int i = 0; i < 3; ++i) values.push_back(session.run({{"x", image}})[0].at(0));
-        return values;
-    }
-};
 
 TEST(Winograd, FollowsTheWeightsAsTheyAreTrained) {
     SKIP_WITHOUT_KERNEL();

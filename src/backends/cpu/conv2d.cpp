@@ -243,6 +243,7 @@ std::vector<Slab> slabs_of(const PlanContext& context, const Geometry& g, const 
 
 std::optional<Kernel> plan_conv2d_backward_weight(const Node& node, const PlanContext& context) {
     if (auto thin = plan_thin_conv2d_backward_weight(node, context)) return thin;
+    if (auto kernel = plan_winograd_backward_weight(node, context)) return kernel;
     const Geometry g(node.attrs);
     const Shape &x = node.inputs[0].shape(), &dy = node.inputs[1].shape(), &w = node.outputs[0].shape;
     const bool has_bias = node.outputs.size() > 1;

@@ -1,5 +1,6 @@
-// Which 3 x 3 convolutions (and their data gradients) run on our Winograd kernels, and the layout of their transformed weights.
+// Which 3 x 3 convolutions (and their gradients) run on our Winograd kernels, and the layout of their transformed weights.
 #include "backends/cpu/kernels.h"
+#include "backends/cpu/simd.h"
 #include "backends/cpu/winograd.h"
 
 namespace fovea::cpu {
@@ -7,6 +8,9 @@ namespace fovea::cpu {
 namespace {
 
 using G = WinogradGeometry;
+
+/// The form in which weights live between steps: 16 x 16 channels by tap.
+Layout blocked_weights(const Shape& weight) { return layout_of(dnnl::memory::desc(dims_of(weight), dnnl::memory::data_type::f32, dnnl::memory::format_tag::OIhw16i16o), weight); }
 
 /// Weights as the 36 matrices the kernels multiply by. Four times the bytes, and rounded: made from the plain or blocked weight, never back.
 class WinogradLayout final : public LayoutDetail {
@@ -19,9 +23,7 @@ public:
         return same && same->weight_ == weight_ && same->is_turned_ == is_turned_;
     }
     [[nodiscard]] bool is_one_way() const override { return true; }
-    [[nodiscard]] Layout made_from() const override {
-        return layout_of(dnnl::memory::desc(dims_of(weight_), dnnl::memory::data_type::f32, dnnl::memory::format_tag::OIhw16i16o), weight_);
-    }
+    [[nodiscard]] Layout made_from() const override { return blocked_weights(weight_); }
     [[nodiscard]] bool is_turned() const { return is_turned_; }
 
 private:
@@ -61,7 +63,18 @@ Costs costs_of(const PlanContext& context, const G& g, std::int64_t samples) {
     return {9 * weights * (static_cast<double>(samples * g.out_height * g.out_width) + read), G::points * (weights * (tiles + read) + transform * static_cast<double>(g.channels + g.outputs) * tiles)};
 }
 
-/// What both directions ask of a node; `x` goes in, `y` comes out.
+// The weight gradient in the same unit, fitted on the same core: folding the sums of a block of tiles costs as much as `fold` tiles do. A
+// part's gradient is written and read again, four times as dearly where all of them lie beyond the third-level cache; oneDNN's kernel
+// also reorders it.
+Costs gradient_costs_of(const G& g, std::int64_t samples, std::int64_t blocks, std::int64_t parts) {
+    const auto weights = static_cast<double>(g.channels * g.outputs), tiles = static_cast<double>(samples * g.tiles());
+    constexpr double transform = 10, fold = 8, cached_bytes = 8 << 20;
+    const double parted = 9 * weights * static_cast<double>(parts), read = 4 * parted > cached_bytes ? 4 : 1;
+    return {9 * weights * static_cast<double>(samples * g.out_height * g.out_width) + 10 * read * parted,
+            G::points * (weights * (tiles + fold * static_cast<double>(blocks)) + transform * static_cast<double>(g.channels + g.outputs) * tiles) + 4 * read * parted};
+}
+
+/// What all directions ask of a node; `x` goes in, `y` comes out.
 std::optional<G> geometry_of(const Node& node, const PlanContext& context, const Shape& w, const Shape& x, const Shape& y, bool is_turned) {
     const auto stride = node.attrs.integers("stride"), pad = node.attrs.integers("pad"), dilation = node.attrs.integers("dilation");
     const auto all = [](const auto& list, auto&& is) { return std::ranges::all_of(list, is); };
@@ -71,10 +84,17 @@ std::optional<G> geometry_of(const Node& node, const PlanContext& context, const
     if (!all(stride, is_one) || !all(dilation, is_one) || !all(pad, [](std::int64_t p) { return p >= 0; }) || x.elements() == 0 || y.elements() == 0) return {};
     G g{.channels = x[1], .outputs = y[1], .height = x[2], .width = x[3], .out_height = y[2], .out_width = y[3], .before_h = pad[0], .before_w = pad[2], .block = 0};
     if (is_turned) g.before_h = 2 - pad[0], g.before_w = 2 - pad[2];
+    return g;
+}
+
+/// Those of a convolution or its data gradient, where Winograd is chosen.
+std::optional<G> chosen_geometry(const Node& node, const PlanContext& context, const Shape& w, const Shape& x, const Shape& y, bool is_turned) {
+    auto g = geometry_of(node, context, w, x, y, is_turned);
+    if (!g) return {};
     // v and m of 32 tiles stay in the second-level cache; matrices beyond it are worth more tiles per pass.
     constexpr std::int64_t cached_matrices = 8 << 20, few = 32, many = 96;
-    g.block = std::min(g.matrix_bytes() > cached_matrices ? many : few, x[0] * g.tiles());
-    const Costs costs = costs_of(context, g, x[0]);
+    g->block = std::min(g->matrix_bytes() > cached_matrices ? many : few, x[0] * g->tiles());
+    const Costs costs = costs_of(context, *g, x[0]);
     if (!context.forces_winograd && costs.winograd >= costs.direct) return {};
     return g;
 }
@@ -138,7 +158,7 @@ Kernel kernel_of(const Node& node, const PlanContext& context, const G& g, const
 
 std::optional<Kernel> plan_winograd(const Node& node, const PlanContext& context) {
     const Shape &x = node.inputs[0].shape(), &w = node.inputs[1].shape(), &y = node.outputs[0].shape;
-    const auto g = geometry_of(node, context, w, x, y, false);
+    const auto g = chosen_geometry(node, context, w, x, y, false);
     if (!g) return {};
     const bool has_bias = node.inputs.size() > 2 && !node.inputs[2].is_empty(), has_residual = node.inputs.size() > 3 && !node.inputs[3].is_empty();
     const bool relu = node.attrs.text("activation") == "relu";
@@ -149,10 +169,52 @@ std::optional<Kernel> plan_winograd(const Node& node, const PlanContext& context
 
 std::optional<Kernel> plan_winograd_backward_input(const Node& node, const PlanContext& context) {
     const Shape &dy = node.inputs[0].shape(), &w = node.inputs[1].shape(), &dx = node.outputs[0].shape;
-    const auto g = geometry_of(node, context, w, dy, dx, true);
+    const auto g = chosen_geometry(node, context, w, dy, dx, true);
     const bool has_bias = node.inputs.size() > 3 && !node.inputs[3].is_empty();
     if (!g || has_bias) return {};
     return kernel_of(node, context, *g, dy, dx, w, true, false, false, false);
+}
+
+std::optional<Kernel> plan_winograd_backward_weight(const Node& node, const PlanContext& context) {
+    const Shape &x = node.inputs[0].shape(), &dy = node.inputs[1].shape(), &w = node.outputs[0].shape;
+    auto g = geometry_of(node, context, w, x, dy, false);
+    if (!g) return {};
+    const bool is_sharded = context.is_sharded() && x[0] == context.rows, has_bias = node.outputs.size() > 1;
+    const std::int64_t tiles = g->tiles(), all = x[0] * tiles;
+    constexpr std::int64_t few_tiles = 32, most_parts = 4;
+    const int parts = is_sharded ? context.parts() : static_cast<int>(std::clamp<std::int64_t>(all / few_tiles, 1, most_parts));
+    constexpr std::int64_t cached = 640 << 10, least_block = 32, most_block = 128;  // v and z stay in the second-level cache
+    const std::int64_t tile_bytes = G::points * (g->channels + g->outputs) * 4;
+    g->block = std::min(std::clamp(cached / tile_bytes, least_block, most_block), all);
+    // Bounds of the parts, in tiles of all samples: a function of shapes alone, and so is the order of every sum.
+    std::vector<std::int64_t> bounds;
+    for (int p = 0; p <= parts; ++p) bounds.push_back(is_sharded ? context.row_bounds[static_cast<std::size_t>(p)] * tiles : all * p / parts);
+    std::int64_t blocks = 0;
+    for (std::size_t p = 0; p + 1 < bounds.size(); ++p) blocks += (bounds[p + 1] - bounds[p] + g->block - 1) / g->block;
+    const Costs costs = gradient_costs_of(*g, x[0], blocks, parts);
+    if (!context.forces_winograd && costs.winograd >= costs.direct) return {};
+
+    Kernel kernel;
+    kernel.name = std::string("winograd4x4:") + winograd().name;
+    kernel.in = {channels_last(x), channels_last(dy), nullptr};
+    kernel.out = {blocked_weights(w)};
+    if (has_bias) kernel.out.push_back(nullptr);
+    const std::int64_t count = w.elements(), part_floats = count + (has_bias ? w[0] : 0);
+    kernel.scratch_bytes = static_cast<std::size_t>(part_floats * parts) * sizeof(float);
+    kernel.workspace_bytes = static_cast<std::size_t>(g->gradient_work()) * sizeof(float);
+    kernel.phases.push_back({.kind = is_sharded ? Phase::Kind::rows : Phase::Kind::split, .parts = parts, .row_reads = is_sharded ? 0b11u : 0u, .writes = 0, .uses_scratch = true,
+                             .run = [=, g = *g](const KernelArgs& args, const Part& part) {
+                                 const auto p = static_cast<std::size_t>(part.index);
+                                 float* mine = as_f32(args.scratch) + part_floats * part.index;
+                                 winograd_weight_gradient(mine, has_bias ? mine + count : nullptr, as_f32(args.in[0]), as_f32(args.in[1]), as_f32(args.workspace), g, bounds[p], bounds[p + 1]);
+                             }});
+    kernel.phases.push_back({.kind = Phase::Kind::split, .parts = split_parts(count, 4 * parts), .reads = 0, .uses_scratch = true,
+                             .run = [=, channels = w[0]](const KernelArgs& args, const Part& part) {
+                                 const auto [begin, end] = piece(part, count);
+                                 simd().sum_parts(as_f32(args.out[0]) + begin, as_f32(args.scratch) + begin, part_floats, parts, end - begin);
+                                 if (has_bias && part.index == 0) simd().sum_parts(as_f32(args.out[1]), as_f32(args.scratch) + count, part_floats, parts, channels);
+                             }});
+    return kernel;
 }
 
 std::optional<Kernel> plan_winograd_weights(const Type& type, const Layout& from, const Layout& to) {

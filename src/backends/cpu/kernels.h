@@ -16,7 +16,8 @@ namespace fovea::cpu {
 /// Those of 3 x 3 kernels and stride 1 that are faster on our Winograd kernels.
 [[nodiscard]] std::optional<Kernel> plan_winograd(const Node& node, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_winograd_backward_input(const Node& node, const PlanContext& context);
-/// The reorder into the layout those two want their weights in; nothing for another `to`.
+[[nodiscard]] std::optional<Kernel> plan_winograd_backward_weight(const Node& node, const PlanContext& context);
+/// The reorder into the layout the first two want their weights in; nothing for another `to`.
 [[nodiscard]] std::optional<Kernel> plan_winograd_weights(const Type& type, const Layout& from, const Layout& to);
 [[nodiscard]] std::optional<Kernel> plan_linear(const Node& node, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_matmul(const Node& node, const PlanContext& context);

@@ -3,6 +3,7 @@
 //   v[36][C/16][tiles][16] = B' d B      of 6 x 6 pieces of the input that overlap by two
 //   m[36][K/16][tiles][16] = v u         one matrix product for each of the 36 points
 //   y                      = A' m A      and the bias, the residual and the rectifier on the way out
+// The weight gradient is the adjoint: per point, the sums over the tiles of v times z = A dy A', and dw = G' (sums) G.
 // The data gradient is the same convolution with the filter turned by 180 degrees and C and K exchanged.
 #pragma once
 
@@ -25,6 +26,9 @@ struct WinogradGeometry {
     [[nodiscard]] std::int64_t matrix_bytes() const { return points * channels * outputs * 4; }
     /// Floats of working memory: v, m, and a pixel of zeros.
     [[nodiscard]] std::int64_t work() const { return points * (point_stride(block, channels) + point_stride(block, outputs)) + channels; }
+    /// The same for the weight gradient: v, z, the sums of 16 channels by a panel of outputs, and a pixel of zeros.
+    [[nodiscard]] std::int64_t gradient_work() const { return work() + points * sum_stride; }
+    static constexpr std::int64_t sum_stride = lanes * panel + lanes;
 };
 
 /// Where the weight w[k, c, r, s] lies, in floats, in blocks of 16 x 16 channels; and which of K and C the product runs over.
@@ -52,5 +56,9 @@ struct Winograd {
     void (*output)(float* y, const float* m, const float* bias, const float* residual, bool relu, const WinogradGeometry& geometry, std::int64_t begin, std::int64_t end);
 };
 [[nodiscard]] const Winograd& winograd();
+
+/// The tiles' share of the weight gradient, in blocks [K / 16][C / 16][9][16 c][16 k], and of the bias gradient where that is not null:
+/// tiles [begin, end) of all samples. Only where winograd().is_supported.
+void winograd_weight_gradient(float* dw, float* db, const float* x, const float* dy, float* work, const WinogradGeometry& geometry, std::int64_t begin, std::int64_t end);
 
 }  // namespace fovea::cpu
