@@ -17,6 +17,7 @@ demo: build
 bench: build
 	cmake/packages.sh bench
 	bench/compare --fovea build/release/apps/cli/fovea --out build/bench
+	build/release/bench/fovea-figures --fovea build/release/apps/cli/fovea
 
 # Every parser, a minute each, under the address and undefined-behaviour sanitizers.
 fuzz:

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <fstream>
 #include <map>
 
 #include <fmt/format.h>
 
 #include "command.h"
+#include "fovea/io.h"
 #include "fovea/nn.h"
 #include "fovea/ops.h"
 #include "fovea/runtime.h"
@@ -20,9 +22,9 @@ namespace {
 
 struct BenchArguments {
     Common common;
-    std::string what, backend = "cpu", precision = "f32", trace;
-    std::int64_t batch = 1;
-    bool is_training = false, profile = false;
+    std::string what, backend = "cpu", precision = "f32", trace, answers;
+    std::int64_t batch = 1, least_runs = 3;
+    bool is_training = false, profile = false, without_peak = false;
     double seconds = 2;
 };
 
@@ -39,7 +41,8 @@ std::map<std::string, Tensor> inputs_for(const Executable& executable, std::int6
             if (name == "lr") tensor.set(i, 1e-3);
             else if (name == "t") tensor.set(i, 1);
             else if (name == "momentum") tensor.set(i, 0.9);
-            else if (type.dtype == DType::f32 || type.dtype == DType::f64) tensor.set(i, rng.uniform(at));
+            else if (type.dtype == DType::f32) tensor.data<float>()[static_cast<std::size_t>(i)] = static_cast<float>(rng.uniform(at));
+            else if (type.dtype == DType::f64) tensor.set(i, rng.uniform(at));
             else tensor.set(i, static_cast<double>(rng.below(at, classes)));
         }
         inputs[name] = std::move(tensor);
@@ -49,22 +52,24 @@ std::map<std::string, Tensor> inputs_for(const Executable& executable, std::int6
 
 struct Times {
     double median_ms = 0, min_ms = 0, first_ms = 0;
+    double first_at = 0;  ///< the clock when the first run ended, milliseconds since 1970: who started the process can tell how long it took
     std::int64_t runs = 0;
 };
 
-/// Runs until `seconds` have passed, three times at least; the first run is reported apart.
-template <class F> Times measure(double seconds, F&& run) {
+/// Runs until `seconds` have passed, `least` times at least; the first run is reported apart.
+template <class F> Times measure(double seconds, std::int64_t least, F&& run) {
     Times times;
     double begin = now_ms();
     run();
     times.first_ms = now_ms() - begin;
+    times.first_at = std::chrono::duration<double, std::milli>(std::chrono::system_clock::now().time_since_epoch()).count();
     std::vector<double> all;
     const double end = now_ms() + seconds * 1000;
     do {
         begin = now_ms();
         run();
         all.push_back(now_ms() - begin);
-    } while (now_ms() < end || all.size() < 3);
+    } while (now_ms() < end || static_cast<std::int64_t>(all.size()) < least);
     std::sort(all.begin(), all.end());
     times.runs = static_cast<std::int64_t>(all.size());
     times.min_ms = all.front();
@@ -78,7 +83,7 @@ double attainable_operations_per_ms(const BenchArguments& a) {
     const Executable executable = compile(problem.graph, {}, {.backend = a.backend, .inference = true});
     Session session(executable, std::make_shared<State>(make_parameters(problem.graph, 0)));
     const auto inputs = inputs_for(executable, 1, 0);
-    const Times times = measure(0.25, [&] { session.run(inputs); });
+    const Times times = measure(0.25, 3, [&] { session.run(inputs); });
     return 2.0 * 1024 * 1024 * 1024 / times.min_ms;
 }
 
@@ -92,7 +97,7 @@ std::string profile_table(const std::vector<ProfileLine>& lines, double peak) {
     for (const ProfileLine* line : sorted) {
         const double operations_per_ms = line->ms > 0 ? static_cast<double>(line->plan.operations) / line->ms : 0;
         rows.push_back({line->plan.path, fmt::format("{:.3f}", line->ms), fmt::format("{:.1f} %", total > 0 ? 100 * line->ms / total : 0.0),
-                        line->plan.operations ? fmt::format("{:.0f} %", 100 * operations_per_ms / peak) : "", line->plan.kernel, line->plan.problem});
+                        line->plan.operations && peak > 0 ? fmt::format("{:.0f} %", 100 * operations_per_ms / peak) : "", line->plan.kernel, line->plan.problem});
     }
     return table(rows, "<>>><<");
 }
@@ -102,10 +107,11 @@ struct Bench {
     std::string title;
     Executable executable;
     std::shared_ptr<State> state;
-    std::function<void()> run;
+    std::function<std::vector<Tensor>()> run;
     std::map<std::string, Tensor> inputs;
     std::int64_t images = 0;  ///< per run; 0 for a single op
     std::int64_t operations = 0;
+    double inputs_ms = 0;     ///< what making the inputs took
     std::shared_ptr<void> owner;
 };
 
@@ -116,12 +122,14 @@ CompileOptions options_of(const BenchArguments& a) {
     return options;
 }
 
-Bench bench_session(std::string title, const Graph& graph, const std::map<std::string, Shape>& shapes, const CompileOptions& options, std::int64_t classes, std::uint64_t seed) {
+Bench bench_session(std::string title, const Graph& graph, const Parameters& parameters, const std::map<std::string, Shape>& shapes, const CompileOptions& options, std::int64_t classes,
+                    std::uint64_t seed) {
     const Executable executable = compile(graph, shapes, options);
-    auto state = std::make_shared<State>(make_parameters(graph, seed));
+    auto state = std::make_shared<State>(parameters);
     auto session = std::make_shared<Session>(executable, state);
+    const double begin = now_ms();
     auto inputs = inputs_for(executable, classes, seed);
-    return {std::move(title), executable, state, [session, inputs] { session->run(inputs); }, inputs, 0, 0, session};
+    return {std::move(title), executable, state, [session, inputs] { return session->run(inputs); }, inputs, 0, 0, now_ms() - begin, session};
 }
 
 Bench bench_problem(const BenchArguments& a) {
@@ -129,11 +137,12 @@ Bench bench_problem(const BenchArguments& a) {
     CompileOptions options = options_of(a);
     options.precision = problem.precision;
     if (options.precision == Precision::f64) options.backend = "reference";
-    return bench_session(a.what, problem.graph, {}, options, 1, a.common.seed);
+    return bench_session(a.what, problem.graph, make_parameters(problem.graph, a.common.seed), {}, options, 1, a.common.seed);
 }
 
 Bench bench_model(const BenchArguments& a) {
-    const Network model = build_network(a.what);
+    Network model = std::filesystem::exists(a.what) ? load_network(a.what, "") : build_network(a.what);
+    if (model.parameters.size() == 0 && !a.is_training) model.parameters = make_parameters(model.graph, a.common.seed);
     const Value logits = scores_of(model.graph);
     const std::int64_t classes = logits.shape()[1];
     Shape image = model.graph.inputs().front().shape();
@@ -143,31 +152,42 @@ Bench bench_model(const BenchArguments& a) {
         if (!a.is_training) {
             CompileOptions inference = options;
             inference.inference = true;
-            return bench_session(fmt::format("{} {} inference", model.model, image.str()), model.graph, {{"image", image}}, inference, classes, a.common.seed);
+            return bench_session(fmt::format("{} {} inference", model.model, image.str()), model.graph, model.parameters, {{"image", image}}, inference, classes, a.common.seed);
         }
         Graph graph = model.graph.clone();
         const Value scores = scores_of(graph);
         const Value loss = model.loss ? model.loss(scores, graph.input("label", {dynamic}, DType::i32)) : cross_entropy(scores);
         auto trainer = std::make_shared<Trainer>(loss, Sgd{.lr = 1e-3, .momentum = 0.9}, TrainerSpec{.seed = a.common.seed, .compile = options});
+        if (model.parameters.size() > 0) trainer->load(model.parameters);
         const Executable executable = trainer->program().executable({{"image", image}, {"label", Shape{a.batch}}});
+        const double begin = now_ms();
         auto all = inputs_for(executable, classes, a.common.seed);
         std::map<std::string, Tensor> inputs{{"image", all["image"]}, {"label", all["label"]}};
-        return {fmt::format("{} {} training step", model.model, image.str()), executable, trainer->program().state(), [trainer, inputs] { (void)trainer->step(inputs); }, all, 0, 0,
-                trainer};
+        return {fmt::format("{} {} training step", model.model, image.str()), executable, trainer->program().state(), 
+                [trainer, inputs] { (void)trainer->step(inputs); return std::vector<Tensor>{}; }, all, 0, 0, now_ms() - begin, trainer};
     }();
     bench.images = a.batch;
     return bench;
 }
 
+/// Inputs and outputs of one run under their names, for another program to compare with.
+void save_answers(const std::string& path, const Bench& bench) {
+    Parameters answers;
+    for (const auto& [name, tensor] : bench.inputs) answers.set(name, tensor);
+    const std::vector<Tensor> outputs = bench.run();
+    for (std::size_t i = 0; i < outputs.size(); ++i) answers.set(bench.executable.outputs()[i].name, outputs[i]);
+    save_safetensors(path, answers);
+}
+
 void bench(const BenchArguments& a) {
     a.common.apply();
-    const bool is_problem = a.what.find_first_of(" [") != std::string::npos;
+    const bool is_problem = !std::filesystem::exists(a.what) && a.what.find_first_of(" [") != std::string::npos;
     if (is_problem && a.is_training) throw ArgumentError("--train is for a network; the backward ops have problems of their own: conv2d_backward_input, conv2d_backward_weight");
     const double begin = now_ms();
     Bench bench = is_problem ? bench_problem(a) : bench_model(a);
-    const double compile_ms = now_ms() - begin;
+    const double compile_ms = now_ms() - begin - bench.inputs_ms;
     for (const PlanLine& line : bench.executable.plan()) bench.operations += line.operations;
-    const Times times = measure(a.seconds, bench.run);
+    const Times times = measure(a.seconds, a.least_runs, bench.run);
     const std::size_t memory = peak_memory_bytes();  // before the yardstick, which needs its own
 
     std::vector<ProfileLine> profile;
@@ -183,13 +203,16 @@ void bench(const BenchArguments& a) {
         file << chrome_trace(profile);
         if (!file.flush()) throw Error(fmt::format("bench: cannot write '{}'", a.trace));
     }
-    const double peak = attainable_operations_per_ms(a);
-    const double share = static_cast<double>(bench.operations) / times.min_ms / peak;
+    if (!a.answers.empty()) save_answers(a.answers, bench);
+    const double peak = a.without_peak ? 0 : attainable_operations_per_ms(a);
+    const double share = a.without_peak ? 0 : static_cast<double>(bench.operations) / times.min_ms / peak;
     if (a.common.json) {
         Json document{{"command", "bench"}, {"what", bench.title}, {"backend", a.backend}, {"threads", threads()}, {"batch", a.batch}, {"is_training", a.is_training},
-                      {"median_ms", times.median_ms}, {"min_ms", times.min_ms}, {"first_ms", times.first_ms}, {"compile_ms", compile_ms}, {"runs", times.runs},
-                      {"operations", bench.operations}, {"operations_per_second", static_cast<double>(bench.operations) / times.min_ms * 1e3}, {"share_of_peak", share},
+                      {"median_ms", times.median_ms}, {"min_ms", times.min_ms}, {"first_ms", times.first_ms}, {"first_at_ms", times.first_at}, {"compile_ms", compile_ms},
+                      {"inputs_ms", bench.inputs_ms}, {"runs", times.runs},
+                      {"operations", bench.operations}, {"operations_per_second", static_cast<double>(bench.operations) / times.min_ms * 1e3},
                       {"arena_bytes", bench.executable.arena_bytes()}, {"state_bytes", bench.state->bytes()}, {"peak_memory_bytes", memory}, {"fallbacks", bench.executable.fallbacks()}};
+        if (!a.without_peak) document["share_of_peak"] = share;
         if (bench.images) document["images_per_second"] = static_cast<double>(bench.images) / times.median_ms * 1e3;
         if (!profile.empty()) {
             Json lines = Json::array();
@@ -204,8 +227,9 @@ void bench(const BenchArguments& a) {
     fmt::print("{}, {} backend, {} thread{}\n", bench.title, a.backend, threads(), threads() == 1 ? "" : "s");
     fmt::print("  time     median {:.3f} ms, minimum {:.3f} ms, {} runs (first {:.1f} ms, compiled in {:.1f} ms)\n", times.median_ms, times.min_ms, commas(times.runs), times.first_ms, compile_ms);
     if (bench.images) fmt::print("  rate     {} images/s\n", short_count(static_cast<double>(bench.images) / times.median_ms * 1e3));
-    if (bench.operations) fmt::print("  work     {} operations, {} per second: {:.0f} % of a large matrix product's here\n", short_count(static_cast<double>(bench.operations)),
-                                     short_count(static_cast<double>(bench.operations) / times.min_ms * 1e3), 100 * share);
+    if (bench.operations) fmt::print("  work     {} operations, {} per second{}\n", short_count(static_cast<double>(bench.operations)),
+                                     short_count(static_cast<double>(bench.operations) / times.min_ms * 1e3),
+                                     a.without_peak ? "" : fmt::format(": {:.0f} % of a large matrix product's here", 100 * share));
     fmt::print("  memory   {} activations, {} parameters and state; process peak {}\n", bytes_text(static_cast<double>(bench.executable.arena_bytes())),
                bytes_text(static_cast<double>(bench.state->bytes())), bytes_text(static_cast<double>(memory)));
     if (const auto& fallbacks = bench.executable.fallbacks(); !fallbacks.empty())
@@ -219,12 +243,15 @@ void bench(const BenchArguments& a) {
 void add_bench(CLI::App& app) {
     auto a = std::make_shared<BenchArguments>();
     CLI::App* command = app.add_subcommand("bench", "Time, rate, memory of a network or of one op");
-    command->add_option("what", a->what, "A name of 'fovea models', or a problem in quotes as --explain-plan and --profile print it")->required();
+    command->add_option("what", a->what, "A name of 'fovea models', a run or weights file, or a problem in quotes as --explain-plan and --profile print it")->required();
     command->add_option("--batch", a->batch, "Pictures per run")->check(CLI::Range(1, 1'000'000));
     command->add_flag("--train", a->is_training, "A whole training step: forward, loss, backward, SGD with momentum");
     command->add_flag("--profile", a->profile, "Time per node");
     command->add_option("--trace", a->trace, "Chrome trace of one run, to this file");
     command->add_option("--seconds", a->seconds, "How long to measure")->check(CLI::Range(0.0, 3600.0));
+    command->add_option("--least-runs", a->least_runs, "Measure at least so often, whatever the seconds")->check(CLI::Range(1, 1'000'000));
+    command->add_flag("--no-peak", a->without_peak, "Without the share of the machine's peak, which takes a moment to measure");
+    command->add_option("--answers", a->answers, "Inputs and outputs of one run, as safetensors, to this file");
     command->add_option("--backend", a->backend, "cpu or reference")->check(CLI::IsMember({"cpu", "reference"}));
     command->add_option("--precision", a->precision, "f32, or f64 on the reference backend")->check(CLI::IsMember({"f32", "f64"}));
     a->common.add_to(*command);

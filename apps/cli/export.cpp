@@ -15,7 +15,7 @@ namespace {
 
 struct ExportArguments {
     Common common;
-    std::string what, out, model, checkpoint = "last";
+    std::string what, out, weights, model, checkpoint = "last";
     int opset = 13;
     std::int64_t batch = 0;
     bool keep_batch_norm = false;
@@ -38,6 +38,7 @@ void write(const ExportArguments& a) {
     options.name = std::filesystem::path(network.model).stem().string();
     options.metadata["fovea"] = to_text(CheckpointFacts{.model = network.model, .model_options = network.model_options, .classes = network.classes, .preprocess = network.preprocess});
     write_onnx(a.out, network.graph, network.parameters, options);
+    if (!a.weights.empty()) save_checkpoint({.parameters = network.parameters, .optimizer = {}, .facts = options.metadata["fovea"]}, a.weights);
     const auto bytes = std::filesystem::file_size(a.out);
     const Shape input = network.graph.inputs().front().shape();
     if (a.common.json) {
@@ -55,6 +56,7 @@ void add_export(CLI::App& app) {
     CLI::App* command = app.add_subcommand("export", "A network as an ONNX file, for inference elsewhere");
     command->add_option("network", a->what, "A run directory, a weights file with --model, or a name of 'fovea models'")->required();
     command->add_option("--out", a->out, "The file to write, for instance net.onnx")->required();
+    command->add_option("--weights", a->weights, "The same weights also as safetensors, for fovea: an untrained model's, to compare programs on");
     command->add_option("--opset", a->opset, "ONNX operator set")->check(CLI::Range(13, 17));
     command->add_option("--batch", a->batch, "Pictures at a time; 0: any number")->check(CLI::Range(0, 1'000'000));
     command->add_option("--model", a->model, "What a plain weights file holds: a name of 'fovea models'");

@@ -60,16 +60,29 @@ class CifarResNet20(nn.Module):
         return self.linear(F.adaptive_avg_pool2d(self.features(x), 1).flatten(1))
 
 
-# fovea's name -> (constructor, channels, side)
+# fovea's name -> (constructor, channels, side); 10 classes each
 NETWORKS = {
     "lenet5_tutorial": (lambda: LeNet5(0), 1, 28),
     "lenet5_modern": (lambda: LeNet5(2), 1, 28),
     "lenet_caffe": (CaffeLeNet, 1, 28),
     "cifar_resnet20": (CifarResNet20, 3, 32),
 }
+# torchvision's pictures are 224 on a side, but for these
+SIDES = {"inception_v3": 299, "efficientnet_b1": 240, "efficientnet_b2": 288, "efficientnet_b3": 300, "efficientnet_b4": 380, "efficientnet_b5": 456, "efficientnet_b6": 528,
+         "efficientnet_b7": 600}
 
 
 def make(name):
+    """model, channels, side, classes; None for a name that neither this file nor torchvision knows."""
     torch.manual_seed(0)
-    constructor, channels, side = NETWORKS[name]
-    return constructor(), channels, side
+    if name in NETWORKS:
+        constructor, channels, side = NETWORKS[name]
+        return constructor(), channels, side, 10
+    import torchvision
+
+    constructor = getattr(torchvision.models, name, None)
+    if not callable(constructor):
+        return None
+    # Where torchvision trains with auxiliary heads they are left out here, as the loss would be another one; their starting values take seconds to draw.
+    heads = {"aux_logits": False, "init_weights": False} if name in ("googlenet", "inception_v3") else {}
+    return constructor(weights=None, **heads), 3, SIDES.get(name, 224), 1000

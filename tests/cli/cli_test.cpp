@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -16,6 +17,7 @@
 #include <nlohmann/json.hpp>
 
 #include "fovea/image.h"
+#include "fovea/io.h"
 
 namespace {
 
@@ -330,6 +332,37 @@ TEST_F(Cli, InterruptedTrainingSavesAndSaysHowToResume) {
     EXPECT_NE(result.err.find("--resume"), std::string::npos);
     const Result evaluated = run("eval run --data folder:bars --json");
     EXPECT_EQ(evaluated.code, 0) << evaluated.err;
+}
+
+TEST_F(Cli, BenchOnExportedWeightsAndOnTheOnnxFileAnswersAsTheModelDoes) {
+    const Result exported = run("export cifar_resnet20 --seed 7 --out net.onnx --weights net.safetensors --json");
+    ASSERT_EQ(exported.code, 0) << exported.err;
+    for (const char* what : {"cifar_resnet20 --seed 7", "net.safetensors --seed 7", "net.onnx --seed 7"}) {
+        const std::string answers = std::string("answers-") + std::string(what).substr(0, std::string(what).find(' ')) + ".st";
+        const Result bench = run(std::string("bench ") + what + " --batch 2 --seconds 0 --least-runs 1 --no-peak --threads 1 --json --answers " + answers);
+        ASSERT_EQ(bench.code, 0) << bench.err;
+        const json document = json::parse(bench.out);
+        EXPECT_EQ(document["runs"], 1);
+        EXPECT_FALSE(document.contains("share_of_peak"));
+        EXPECT_GE(document["first_at_ms"], 1.7e12);  // milliseconds since 1970, in 2023 or later
+    }
+    const auto model = fovea::load_safetensors(dir_ / "answers-cifar_resnet20.st");
+    EXPECT_EQ(model.at("image").shape(), (fovea::Shape{2, 3, 32, 32}));
+    EXPECT_EQ(model.at("out").shape(), (fovea::Shape{2, 10}));
+    for (const char* file : {"answers-net.safetensors.st", "answers-net.onnx.st"}) {
+        const auto other = fovea::load_safetensors(dir_ / file);
+        double difference = 0, norm = 0;
+        for (std::int64_t i = 0; i < 20; ++i) {
+            difference += std::pow(other.at("out").at(i) - model.at("out").at(i), 2);
+            norm += std::pow(model.at("out").at(i), 2);
+        }
+        // f32 with batch norm folded at another place: rounding of twenty layers.
+        EXPECT_LE(std::sqrt(difference), 1e-5 * std::sqrt(norm)) << file;
+        EXPECT_GT(norm, 0);
+    }
+    const Result another = run("bench cifar_resnet20 --seed 8 --batch 2 --seconds 0 --least-runs 1 --no-peak --threads 1 --answers other.st");
+    ASSERT_EQ(another.code, 0) << another.err;
+    EXPECT_NE(fovea::load_safetensors(dir_ / "other.st").at("out").at(0), model.at("out").at(0));
 }
 
 TEST_F(Cli, BenchMeasuresANetworkAndAnOp) {
