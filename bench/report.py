@@ -43,7 +43,7 @@ def table(document, kind):
         measured = [row for row in own if "ratio" in row]
         if measured:
             spreads = [s for row in measured for s in (row["fovea_spread"], row["peer_spread"])]
-            cells += [f"{measured[0]['fovea_start_ms']:.0f} / {measured[0]['peer_start_ms']:.0f}", "-" if None in spreads else f"{100 * max(spreads):.0f} %"]
+            cells += [f"{measured[0]['fovea_start_ms']:.0f} / {measured[0]['peer_start_ms']:.0f}", f"{100 * max(spreads):.0f} %"]
         else:
             cells += ["-", "-"]
         lines.append("| " + " | ".join(cells) + " |")
@@ -53,7 +53,7 @@ def table(document, kind):
 def markdown(document):
     machine = document["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in sorted(machine["versions"].items()) if name != "fovea")
-    lines = [f"{machine['date']}, {machine['cpu']}, {machine['cores']} cores, {machine['threads']} threads, at least {machine['rounds']} rounds of {machine['seconds']} s, "
+    lines = [f"{machine['date']}, {machine['cpu']}, {machine['cores']} cores, {machine['threads']} threads, {machine['rounds']} rounds of {machine['seconds']} s, "
              f"{machine['wall_s'] / 60:.1f} minutes; {versions}. Minimum (median); ratio of minima, peer / fovea; memory: peak of the process; start: from the start of the "
              f"process to the first answer; spread: between the best two rounds. Other programs took {100 * machine['busy_with_others']:.0f} % of the cores' time.", ""]
     if not document["is_result"]:

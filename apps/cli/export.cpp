@@ -15,7 +15,7 @@ namespace {
 
 struct ExportArguments {
     Common common;
-    std::string what, out, weights, model, checkpoint = "last";
+    std::string what, out, weights, init, model, checkpoint = "last";
     int opset = 13;
     std::int64_t batch = 0;
     bool keep_batch_norm = false;
@@ -28,7 +28,7 @@ void write(const ExportArguments& a) {
         network = load_network(a.what, a.model, a.checkpoint);
     } else {
         network = build_network(a.what);
-        network.parameters = make_parameters(network.graph, a.common.seed);
+        network.parameters = a.init.empty() ? make_parameters(network.graph, a.common.seed) : make_parameters(network.graph, a.common.seed, a.init);
         note(fmt::format("'{}' is a model, not a run: its weights are untrained", network.model));
     }
     WriteOnnxOptions options;
@@ -57,6 +57,7 @@ void add_export(CLI::App& app) {
     command->add_option("network", a->what, "A run directory, a weights file with --model, or a name of 'fovea models'")->required();
     command->add_option("--out", a->out, "The file to write, for instance net.onnx")->required();
     command->add_option("--weights", a->weights, "The same weights also as safetensors, for fovea: an untrained model's, to compare programs on");
+    command->add_option("--init", a->init, "How an untrained model's weights start, as for 'fovea train' (default: the model's own way)");
     command->add_option("--opset", a->opset, "ONNX operator set")->check(CLI::Range(13, 17));
     command->add_option("--batch", a->batch, "Pictures at a time; 0: any number")->check(CLI::Range(0, 1'000'000));
     command->add_option("--model", a->model, "What a plain weights file holds: a name of 'fovea models'");

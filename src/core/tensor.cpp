@@ -1,15 +1,12 @@
-#include <cstdlib>
 #include <cstring>
-#include <new>
 
+#include "core/memory.h"
 #include "core/text.h"
 #include "fovea/core.h"
 
 namespace fovea {
 
 namespace {
-
-constexpr std::size_t alignment = 64;  // one AVX-512 register, one cache line
 
 /// Calls f with a value of the C++ type behind `dtype`.
 template <class F> decltype(auto) with_type(DType dtype, F&& f) {
@@ -36,13 +33,9 @@ std::string_view name_of(DType dtype) {
 
 Tensor::Tensor(const Shape& shape, DType dtype) : shape_(shape), dtype_(dtype) {
     require<ShapeError>(!shape.is_dynamic(), "a tensor needs a known shape, got {}", shape);
-    // One element at least, so that an empty tensor still owns storage; rounded up so that vector loads stay inside.
     const std::size_t bytes = static_cast<std::size_t>(shape.elements()) * size_of(dtype);
-    const std::size_t rounded = (bytes / alignment + 1) * alignment;
-    auto* memory = static_cast<std::byte*>(std::aligned_alloc(alignment, rounded));
-    if (!memory) throw std::bad_alloc();
-    std::memset(memory, 0, rounded);
-    storage_ = std::shared_ptr<std::byte[]>(memory, [](std::byte* p) { std::free(p); });
+    storage_ = allocate(bytes);  // an empty tensor owns storage too
+    std::memset(storage_.get(), 0, (bytes + 63) / 64 * 64);
 }
 
 template <class T> Tensor Tensor::of(std::span<const T> values, const Shape& shape) {

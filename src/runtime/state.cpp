@@ -1,24 +1,14 @@
 #include "runtime/state.h"
 
-#include <sys/mman.h>
-
-#include <cstdlib>
 #include <cstring>
-#include <new>
 
 #include "backends/reference/interpreter.h"
+#include "core/memory.h"
 
 namespace fovea {
 
 AlignedBytes::AlignedBytes(std::size_t bytes) : bytes_(bytes) {
-    if (bytes == 0) return;
-    constexpr std::size_t huge = std::size_t{2} << 20;
-    const std::size_t alignment = bytes >= huge ? huge : 64;
-    const std::size_t rounded = (bytes + alignment - 1) / alignment * alignment;
-    auto* memory = static_cast<std::byte*>(std::aligned_alloc(alignment, rounded));
-    if (!memory) throw std::bad_alloc();
-    if (alignment == huge) madvise(memory, rounded, MADV_HUGEPAGE);  // fewer page walks on large activations; only advice
-    data_ = std::shared_ptr<std::byte[]>(memory, [](std::byte* p) { std::free(p); });
+    if (bytes > 0) data_ = allocate(bytes);
 }
 
 State::State(const Parameters& parameters) : impl_(std::make_unique<Impl>()) {
