@@ -27,7 +27,7 @@ State& State::operator=(State&&) noexcept = default;
 
 Tensor State::Impl::read(std::string_view name) const {
     const auto it = entries.find(name);
-    require<ArgumentError>(it != entries.end(), "state: no parameter '{}'; nearest: {}", name, fmt::join(nearest_names(name, names), ", "));
+    if (it == entries.end()) fail<ArgumentError>("state: no parameter '{}'; nearest: {}", name, fmt::join(nearest_names(name, names), ", "));
     const Entry& entry = it->second;
     Tensor tensor(entry.type.shape, stored_as(entry.type.dtype, entry.real));
     if (entry.layout)
@@ -52,7 +52,7 @@ Parameters State::read() const {
 void State::write(std::string_view name, const Tensor& value) {
     const std::lock_guard lock(impl_->mutex);
     const auto it = impl_->entries.find(name);
-    require<ArgumentError>(it != impl_->entries.end(), "state: no parameter '{}'; nearest: {}", name, fmt::join(nearest_names(name, impl_->names), ", "));
+    if (it == impl_->entries.end()) fail<ArgumentError>("state: no parameter '{}'; nearest: {}", name, fmt::join(nearest_names(name, impl_->names), ", "));
     Impl::Entry& entry = it->second;
     require<ShapeError>(value.shape() == entry.type.shape, "state: parameter '{}' is {}, got {}", name, entry.type.shape, value.shape());
     const Tensor converted = value.to(stored_as(entry.type.dtype, entry.real));
@@ -146,8 +146,9 @@ void State::adopt(const Executable& executable) {
         const ParameterInfo& info = program.parameters[i];
         if (program.derived.contains(info.name)) continue;
         const auto it = impl_->entries.find(info.name);
-        require<ArgumentError>(it != impl_->entries.end(), "the program needs parameter '{}' {}; the state has none of that name, nearest: {}", info.name, info.type.shape,
-                               fmt::join(nearest_names(info.name, impl_->names), ", "));
+        if (it == impl_->entries.end())  // not require(): the nearest names are dear, and there are thousands of parameters
+            fail<ArgumentError>("the program needs parameter '{}' {}; the state has none of that name, nearest: {}", info.name, info.type.shape,
+                                fmt::join(nearest_names(info.name, impl_->names), ", "));
         require<ShapeError>(it->second.type == info.type, "parameter '{}' is {} {} in the program and {} {} in the state", info.name, info.type.dtype, info.type.shape,
                             it->second.type.dtype, it->second.type.shape);
         moved |= convert(*impl_, info.name, it->second, program, program.buffers[static_cast<std::size_t>(program.parameter_buffers[i])].layout);

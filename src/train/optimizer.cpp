@@ -21,8 +21,8 @@ bool matches_any(const std::vector<std::string>& patterns, std::string_view name
 /// A pattern that fits nothing is a spelling mistake.
 void check_patterns(const std::vector<std::string>& patterns, const std::vector<std::string>& names, std::string_view what) {
     for (const std::string& pattern : patterns)
-        require<ArgumentError>(std::any_of(names.begin(), names.end(), [&](const std::string& name) { return matches_glob(pattern, name); }),
-                               "{} pattern '{}' matches no trainable parameter; nearest: {}", what, pattern, fmt::join(nearest_names(pattern, names), ", "));
+        if (std::none_of(names.begin(), names.end(), [&](const std::string& name) { return matches_glob(pattern, name); }))
+            fail<ArgumentError>("{} pattern '{}' matches no trainable parameter; nearest: {}", what, pattern, fmt::join(nearest_names(pattern, names), ", "));
 }
 
 /// Scalar inputs of the step, declared when first used.
