@@ -8,10 +8,20 @@
 
 namespace fovea {
 
+namespace {
+
+constexpr std::size_t huge = std::size_t{2} << 20;
+std::size_t alignment_of(std::size_t bytes) { return bytes >= huge ? huge : 64; }
+
+}  // namespace
+
+std::size_t allocated(std::size_t bytes) {
+    const std::size_t alignment = alignment_of(bytes);
+    return (bytes + alignment - 1) / alignment * alignment;
+}
+
 std::shared_ptr<std::byte[]> allocate(std::size_t bytes) {
-    constexpr std::size_t huge = std::size_t{2} << 20;
-    const std::size_t alignment = bytes >= huge ? huge : 64;
-    const std::size_t rounded = (std::max<std::size_t>(bytes, 1) + alignment - 1) / alignment * alignment;
+    const std::size_t alignment = alignment_of(bytes), rounded = allocated(std::max<std::size_t>(bytes, 1));
     auto* memory = static_cast<std::byte*>(std::aligned_alloc(alignment, rounded));
     if (!memory) throw std::bad_alloc();
     if (alignment == huge) madvise(memory, rounded, MADV_HUGEPAGE);  // only advice

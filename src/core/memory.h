@@ -8,5 +8,7 @@ namespace fovea {
 /// Memory for vectors, its values unknown: aligned to a cache line (one AVX-512 register) and rounded up to a multiple of it, so that
 /// vector loads stay inside. From 2 MiB on it asks for huge pages: fewer page walks, and a five-hundredth of the page faults. Throws std::bad_alloc.
 [[nodiscard]] std::shared_ptr<std::byte[]> allocate(std::size_t bytes);
+/// What allocate() takes for so many bytes.
+[[nodiscard]] std::size_t allocated(std::size_t bytes);
 
 }  // namespace fovea

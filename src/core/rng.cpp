@@ -21,7 +21,7 @@ std::array<std::uint32_t, 4> Rng::block(std::uint64_t index) const {
     // The stream is folded into the key: 128 bits of counter are left for step and element, none of which can collide.
     const std::array<std::uint32_t, 4> counter{static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32),
                                                static_cast<std::uint32_t>(step_), static_cast<std::uint32_t>(step_ >> 32)};
-    return philox(counter, seed_ ^ (stream_ * 0x9E3779B97F4A7C15ull));
+    return philox(counter, key());
 }
 
 std::uint32_t Rng::bits(std::uint64_t element) const { return block(element / 4)[element % 4]; }

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "core/memory.h"
 #include "core/text.h"
 #include "fovea/explain.h"
 #include "fovea/nn.h"
@@ -29,13 +30,6 @@ std::map<std::string, Shape> shapes_for(const Graph& graph, std::int64_t batch) 
 }
 
 Executable compiled(const Graph& graph, std::int64_t batch, bool is_training) { return compile(graph, shapes_for(graph, batch), {.inference = !is_training}); }
-
-/// What an allocation takes: large ones are given in huge pages.
-std::size_t allocated(std::size_t bytes) {
-    constexpr std::size_t huge = std::size_t{2} << 20;
-    const std::size_t unit = bytes >= huge ? huge : 64;
-    return (bytes + unit - 1) / unit * unit;
-}
 
 MemoryUse memory_of(const Executable& executable, const Graph& graph) {
     const Executable::Impl& program = executable.impl();

@@ -15,7 +15,7 @@ namespace {
 class Draws {
 public:
     Draws(std::uint64_t seed, std::uint64_t stream, std::uint64_t step, double drop)
-        : rng_(seed, stream, step), key_(seed ^ (stream * 0x9E3779B97F4A7C15ull)), step_(step), drop_(drop), threshold_(static_cast<std::uint32_t>(std::ceil(drop * 0x1p24))) {}
+        : rng_(seed, stream, step), drop_(drop), threshold_(static_cast<std::uint32_t>(std::ceil(drop * 0x1p24))) {}
     [[nodiscard]] bool keeps(std::int64_t element) const { return !(rng_.uniform(static_cast<std::uint64_t>(element)) < drop_); }
     /// The same many at a time.
     [[nodiscard]] std::vector<std::uint8_t> keeps(std::int64_t first, std::int64_t count) const {
@@ -24,7 +24,7 @@ public:
         std::vector<std::uint8_t> kept(static_cast<std::size_t>(count));
         for (std::int64_t block = first / 4; block * 4 < first + count; block += most) {
             const std::int64_t begin = std::max(first, block * 4), end = std::min(first + count, (block + most) * 4);
-            math().draws(words.data(), static_cast<std::uint64_t>(block), (end + 3) / 4 - block, step_, key_);
+            math().draws(words.data(), static_cast<std::uint64_t>(block), (end + 3) / 4 - block, rng_.step(), rng_.key());
             std::uint8_t* to = kept.data() + (begin - first);
             const std::uint32_t* from = words.data() + (begin - block * 4);
             for (std::int64_t i = 0; i < end - begin; ++i) to[i] = from[i] >> 8 >= threshold_;
@@ -34,7 +34,6 @@ public:
 
 private:
     Rng rng_;
-    std::uint64_t key_, step_;  // what Rng makes of seed, stream and step
     double drop_;
     std::uint32_t threshold_;  // 24-bit draws below it are dropped
 };
