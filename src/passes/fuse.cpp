@@ -1,5 +1,6 @@
-// Fusion by pattern. A chain base -> [add] -> [activation] whose inner values have no other reader becomes one node, placed where the chain
-// ends so that all its inputs exist. A gradient that reads the pre-activation is such a reader, so training fuses what needs only the output. In the reverse pass relu_backward -> batch_norm_backward becomes batch_norm_backward with a mask.
+// Fusion by pattern. A chain base -> [add] -> [activation] whose inner values have no other reader becomes one node, placed where the
+// chain ends so that all its inputs exist. A gradient that reads the pre-activation is such a reader, so training fuses what needs only
+// the output. In the reverse pass relu_backward -> batch_norm_backward becomes batch_norm_backward with a mask.
 #include <map>
 #include <optional>
 #include <set>

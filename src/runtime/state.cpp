@@ -104,15 +104,8 @@ void pack(const State::Impl& state, const Executable::Impl& program, State::Impl
     }
 }
 
-void run_prologue(State::Impl& state, const Executable& executable) {
-    const Executable::Impl& program = executable.impl();
-    auto& derived = state.derived[&program];
-    if (derived.version == state.version) return;
-    if (program.derived.empty()) {
-        pack(state, program, derived);
-        derived.version = state.version;
-        return;
-    }
+/// What the prologue makes of the parameters, in the layouts the program reads.
+void run_prologue(State::Impl& state, const Executable::Impl& program, State::Impl::Derived& derived) {
     Parameters parameters;
     for (const ParameterInfo& info : program.prologue.parameters()) parameters.set(info.name, state.read(info.name));
     std::vector<Value> wanted;
@@ -131,6 +124,14 @@ void run_prologue(State::Impl& state, const Executable& executable) {
             derived.bytes[name] = bytes;
         }
     }
+}
+
+/// Everything the program keeps beside the parameters, made again where they changed.
+void derive(State::Impl& state, const Executable& executable) {
+    const Executable::Impl& program = executable.impl();
+    auto& derived = state.derived[&program];
+    if (derived.version == state.version) return;
+    if (!program.derived.empty()) run_prologue(state, program, derived);
     pack(state, program, derived);
     derived.version = state.version;
 }
@@ -155,7 +156,7 @@ void State::adopt(const Executable& executable) {
     }
     impl_->backend = program.backend;
     if (moved) ++impl_->version;
-    if (!program.derived.empty() || !program.packed.empty()) run_prologue(*impl_, executable);
+    if (!program.derived.empty() || !program.packed.empty()) derive(*impl_, executable);
 }
 
 }  // namespace fovea
