@@ -47,13 +47,10 @@ std::vector<std::string> lines_of(const std::string& path) {
     return lines;
 }
 
-/// What the file holds, without what is not the network's: the prefix of DataParallel, the optimiser's state.
-Parameters plain(const Parameters& file, const std::string& strip) {
-    Parameters weights;
-    const bool has_prefix = !strip.empty() && std::ranges::all_of(file.names(), [&](const std::string& name) { return name.starts_with(strip); });
-    for (const std::string& name : file.names())
-        if (!name.starts_with(optimizer_prefix)) weights.set(has_prefix ? name.substr(strip.size()) : name, file.at(name));
-    return weights;
+/// Without the prefix of DataParallel, when every name has it.
+Parameters stripped(const Parameters& file, const std::string& prefix) {
+    if (prefix.empty() || !std::ranges::all_of(file.names(), [&](const std::string& name) { return name.starts_with(prefix); })) return file;
+    return with_prefixes(file, {{.source = prefix, .target = ""}});
 }
 
 void write(const ConvertArguments& a, const Parameters& weights, const CheckpointFacts& facts, const Metadata& metadata) {
@@ -86,10 +83,9 @@ void convert(const ConvertArguments& a) {
     if (a.out.empty() && !a.explain) throw ArgumentError("name a file to write, or --explain to see only how the tensors match");
     const fs::path in = weights_file(a.in, "last");
     Metadata metadata;
-    Parameters source = plain(load_weights(in.string(), &metadata, a.description), a.strip);
+    const Parameters source = stripped(without_optimizer(load_weights(in.string(), &metadata, a.description)), a.strip);
     const std::string format(name_of(weights_format(in.string())));
-    CheckpointFacts facts;
-    if (const auto it = metadata.find("fovea"); it != metadata.end()) facts = facts_of({.parameters = {}, .optimizer = {}, .facts = it->second});
+    CheckpointFacts facts = facts_of(metadata, in.string());
     const bool is_same_model = a.model.empty() || (!facts.model.empty() && find_model(a.model).name == find_model(facts.model).name);
     if (!a.model.empty()) facts.model = find_model(a.model).name;
     if (facts.model.empty() && (a.classes > 0 || a.new_head || !a.only.empty() || !a.class_names.empty() || !a.preprocess.empty()))

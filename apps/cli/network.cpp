@@ -35,7 +35,7 @@ void set_loss(Network& network, const ModelCard& card) {
 /// An ONNX file as it stands: its weights, its preprocessing and classes where it says them.
 Network read_network(const std::string& path) {
     OnnxNetwork file = read_onnx(path, {.open_batch = true, .input = "image", .output = "out"});
-    const CheckpointFacts facts = facts_of({.facts = file.metadata.contains("fovea") ? file.metadata.at("fovea") : std::string()});
+    const CheckpointFacts facts = facts_of(file.metadata, path);
     Network network;
     network.model = path;
     network.graph = std::move(file.graph);
@@ -54,10 +54,8 @@ Network read_network(const std::string& path) {
 
 }  // namespace
 
-bool is_network_file(const fs::path& path) { return fs::is_regular_file(path) && is_onnx(path.string()); }
-
 Network build_network(std::string_view name, const ModelOptions& options) {
-    if (is_network_file(name)) return read_network(std::string(name));
+    if (is_onnx(std::string(name))) return read_network(std::string(name));
     constexpr std::string_view listing = "listing:";
     if (name.starts_with(listing)) return build_listing(std::string(name.substr(listing.size())), {.channels = options.channels, .height = options.height, .width = options.width});
     const ModelCard& card = find_model(name);
@@ -73,12 +71,13 @@ Network build_network(std::string_view name, const ModelOptions& options) {
 Network build_for(std::string_view model, const Dataset& train, bool by_data) {
     const Shape image = train.image_shape();  // [H, W, C], zeros where pictures differ
     const bool is_one_size = image[0] > 0 && image[1] > 0;
+    const bool is_file = is_onnx(std::string(model));
     ModelOptions options;
     options.classes = static_cast<std::int64_t>(train.classes().size());
-    if (!is_network_file(model) && is_one_size && image[2] != find_model(model).channels) options.channels = image[2];
+    if (!is_file && is_one_size && image[2] != find_model(model).channels) options.channels = image[2];
     Network network = build_network(model, options);
     const std::int64_t channels = network.graph.inputs().front().shape()[1];
-    if (const Shape scores = scores_of(network.graph).shape(); is_network_file(model) && scores[-1] != options.classes)
+    if (const Shape scores = scores_of(network.graph).shape(); is_file && scores[-1] != options.classes)
         throw ArgumentError(fmt::format("'{}' tells {} classes apart, the data has {}", model, scores[-1], options.classes));
     Preprocess& preprocess = network.preprocess;
     preprocess.channels = static_cast<int>(channels);
@@ -112,18 +111,10 @@ fs::path weights_file(const fs::path& path, std::string_view which) {
 
 Network load_network(const fs::path& path, const std::string& model, std::string_view which) {
     const fs::path file = weights_file(path, which);
-    if (model.empty() && is_network_file(file)) return read_network(file.string());
+    if (model.empty() && is_onnx(file.string())) return read_network(file.string());
     Metadata metadata;
-    const Parameters weights = load_weights(file.string(), &metadata);
-    CheckpointFacts facts;
-    Parameters values;
-    if (metadata.contains("fovea")) {
-        Checkpoint checkpoint = load_checkpoint(file);
-        facts = facts_of(checkpoint);
-        values = std::move(checkpoint.parameters);
-    } else {
-        values = weights;
-    }
+    const Parameters values = without_optimizer(load_weights(file.string(), &metadata));
+    const CheckpointFacts facts = facts_of(metadata, file.string());
     const std::string name = model.empty() ? facts.model : model;
     if (name.empty()) throw ArgumentError(fmt::format("'{}' holds weights but not the model's name: add --model NAME; 'fovea models' lists them", path.string()));
     Network network = build_network(name, parse_model_options(facts.model_options.empty() || !model.empty() ? "{}" : facts.model_options));

@@ -27,8 +27,6 @@ struct Network {
     std::int64_t epoch = 0, step = 0;  ///< of a run's checkpoint
 };
 
-/// Whether `path` is a file that holds a whole network (ONNX): it stands wherever a model's name or a weights file does.
-[[nodiscard]] bool is_network_file(const std::filesystem::path& path);
 /// A model by name, untrained; an ONNX file, with the weights in it; "listing:FILE" reads the network of a listing and says on stderr what
 /// was read with a grain of salt.
 [[nodiscard]] Network build_network(std::string_view name, const ModelOptions& options = {});

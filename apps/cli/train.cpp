@@ -114,7 +114,7 @@ Schedule schedule_of(const TrainArguments& a, const Recipe& recipe) {
 
 /// runs/MODEL, runs/MODEL-2, ...: the first that does not exist.
 fs::path free_run_directory(const std::string& model) {
-    const fs::path name = is_network_file(model) ? fs::path(model).stem() : fs::path(model);
+    const fs::path name = is_onnx(model) ? fs::path(model).stem() : fs::path(model);
     fs::path path = fs::path("runs") / name;
     for (int number = 2; fs::exists(path); ++number) path = fs::path("runs") / fmt::format("{}-{}", name.string(), number);
     return path;
@@ -169,7 +169,7 @@ void train(const TrainArguments& a) {
     spec.train = open_dataset(a.data, Split::train);
     if (!a.no_validation) spec.validation = open_dataset(a.validation.empty() ? a.data : a.validation, Split::test);
     const Shape image = spec.train->image_shape();
-    const Recipe recipe = recipe_for(is_network_file(a.model) ? a.model : find_model(a.model).name, image[2]);
+    const Recipe recipe = recipe_for(is_onnx(a.model) ? a.model : find_model(a.model).name, image[2]);
     const Network network = build_for(a.model, *spec.train, a.normalise == "data");
 
     spec.model = network.model;

@@ -51,7 +51,7 @@ void save_pytorch(const std::string& path, const Parameters& parameters);
 // ---- any of them ----------------------------------------------------------------------------
 
 enum class WeightsFormat { safetensors, pytorch, caffe, darknet, keras, dlib, onnx };
-/// "safetensors", "PyTorch", "Caffe", "Darknet", "Keras", "dlib".
+/// "safetensors", "PyTorch", "Caffe", "Darknet", "Keras", "dlib", "ONNX".
 [[nodiscard]] std::string_view name_of(WeightsFormat format);
 /// Told by the file's content, not by its name. Throws FormatError with the first bytes when it is none of them.
 [[nodiscard]] WeightsFormat weights_format(const std::string& path);
@@ -146,7 +146,7 @@ struct OnnxNetwork {
 [[nodiscard]] OnnxNetwork read_onnx(const std::string& path, const ReadOnnxOptions& options = {});
 /// The same from bytes; `name` stands in messages.
 [[nodiscard]] OnnxNetwork parse_onnx(std::span<const std::byte> bytes, std::string_view name, const ReadOnnxOptions& options = {});
-/// Whether a file looks like an ONNX model, by its first bytes.
+/// Whether `path` is a file, and looks like an ONNX model by its first bytes: a whole network, which stands wherever a model's name does.
 [[nodiscard]] bool is_onnx(const std::string& path);
 /// The operators that are read, sorted.
 [[nodiscard]] std::vector<std::string> read_onnx_operators();

@@ -19,6 +19,7 @@
 #include "fovea/data.h"
 #include "fovea/graph.h"
 #include "fovea/image.h"
+#include "fovea/io.h"
 #include "fovea/runtime.h"
 
 namespace fovea {
@@ -254,6 +255,10 @@ struct CheckpointFacts {
     std::string dataset;
 };
 [[nodiscard]] CheckpointFacts facts_of(const Checkpoint& checkpoint);
+/// The same from the metadata of a weights file; `file` stands in messages.
+[[nodiscard]] CheckpointFacts facts_of(const Metadata& metadata, std::string_view file);
+/// The tensors of a checkpoint's file that are the network's.
+[[nodiscard]] Parameters without_optimizer(const Parameters& file);
 /// The JSON object that `facts_of` reads: what a weights file needs to be run by itself.
 [[nodiscard]] std::string to_text(const CheckpointFacts& facts);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 
 #include "backends/reference/interpreter.h"
 #include "fovea/passes.h"
@@ -421,7 +422,7 @@ OnnxNetwork read_onnx(const std::string& path, const ReadOnnxOptions& options) {
     return parse_onnx(file.bytes(), path, options);
 }
 
-bool is_onnx(const std::string& path) { return looks_like_onnx(MappedFile(path).bytes()); }
+bool is_onnx(const std::string& path) { return std::filesystem::is_regular_file(path) && looks_like_onnx(MappedFile(path).bytes()); }
 
 bool looks_like_onnx(std::span<const std::byte> bytes) {
     const auto byte = [&](std::size_t i) { return i < bytes.size() ? std::to_integer<int>(bytes[i]) : 0; };

@@ -92,15 +92,13 @@ Classifier::Classifier(const std::filesystem::path& run_or_weights, const Classi
     Impl& self = *impl_;
     self.weights = weights_file(run_or_weights);
     Metadata metadata;
-    Parameters file = load_weights(self.weights.string(), &metadata);
-    Checkpoint checkpoint;
-    if (const auto it = metadata.find("fovea"); it != metadata.end()) checkpoint.facts = it->second;
-    const CheckpointFacts facts = facts_of(checkpoint);
+    const Parameters file = without_optimizer(load_weights(self.weights.string(), &metadata));
+    const CheckpointFacts facts = facts_of(metadata, self.weights.string());
     const bool is_network = spec.model.empty() && is_onnx(self.weights.string());
     self.model = is_network ? self.weights.string() : spec.model.empty() ? facts.model : spec.model;
     require<ArgumentError>(!self.model.empty(), "'{}' does not say which network its weights are of: name the model", self.weights.string());
     // An ONNX file is its own network; a run that began with one names the file.
-    const bool is_file = is_network || (!has_model(self.model) && std::filesystem::is_regular_file(self.model) && is_onnx(self.model));
+    const bool is_file = is_network || (!has_model(self.model) && is_onnx(self.model));
     const std::string& of = is_network ? facts.model : self.model;
     const ModelCard* card = has_model(of) || !is_file ? &find_model(of) : nullptr;
     self.loss = card ? card->loss : ModelLoss::cross_entropy;
@@ -113,8 +111,6 @@ Classifier::Classifier(const std::filesystem::path& run_or_weights, const Classi
     for (const Value& input : graph.inputs())
         if (input.path() == "image") self.input = input.shape();
     require<ArgumentError>(self.input.rank() == 4 && self.input[1] != dynamic && self.input[2] != dynamic && self.input[3] != dynamic, "model '{}' has no input 'image' [N, C, H, W]", self.model);
-    for (const std::string& name : std::vector<std::string>(file.names()))
-        if (name.starts_with(optimizer_prefix)) file.erase(name);
     const Parameters parameters = parameters_from(graph, file, {.name = self.weights.string()});
     self.preprocess = completed(facts.preprocess.value_or(card ? card->preprocess : Preprocess{}), self.input);
     self.classes = facts.classes;

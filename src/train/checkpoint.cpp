@@ -27,22 +27,41 @@ Checkpoint load_checkpoint(const std::filesystem::path& path) {
     return checkpoint;
 }
 
-CheckpointFacts facts_of(const Checkpoint& checkpoint) {
+namespace {
+
+CheckpointFacts read_facts(const std::string& text, std::string_view file) {
     CheckpointFacts facts;
-    const Json json = parse_json(checkpoint.facts.empty() ? "{}" : checkpoint.facts, "checkpoint");
+    const Json json = parse_json(text.empty() ? "{}" : text, file);
+    require<FormatError>(json.is_object(), "'{}': its description is no JSON object", file);
     try {
         facts.model = json.value("model", "");
         if (json.contains("model_options")) facts.model_options = json.at("model_options").dump();
         facts.classes = json.value("classes", std::vector<std::string>{});
-        if (json.contains("preprocess")) facts.preprocess = preprocess_of(json.at("preprocess"), "checkpoint");
+        if (json.contains("preprocess")) facts.preprocess = preprocess_of(json.at("preprocess"), file);
         facts.epoch = json.value("epoch", std::int64_t{0});
         facts.step = json.value("updates", std::int64_t{0});
         facts.best_metric = json.contains("best_metric") && json.at("best_metric").is_number() ? json.at("best_metric").get<double>() : 0.0;
         facts.dataset = json.value("dataset", "");
     } catch (const nlohmann::json::exception& error) {
-        fail<FormatError>("checkpoint: its description cannot be read: {}", error.what());
+        fail<FormatError>("'{}': its description cannot be read: {}", file, error.what());
     }
     return facts;
+}
+
+}  // namespace
+
+CheckpointFacts facts_of(const Checkpoint& checkpoint) { return read_facts(checkpoint.facts, "checkpoint"); }
+
+CheckpointFacts facts_of(const Metadata& metadata, std::string_view file) {
+    const auto it = metadata.find("fovea");
+    return it == metadata.end() ? CheckpointFacts{} : read_facts(it->second, file);
+}
+
+Parameters without_optimizer(const Parameters& file) {
+    Parameters network;
+    for (const std::string& name : file.names())
+        if (!name.starts_with(optimizer_prefix)) network.set(name, file.at(name));
+    return network;
 }
 
 std::string to_text(const CheckpointFacts& facts) {
