@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
-#include <fstream>
 #include <map>
 
 #include <fmt/format.h>
@@ -198,11 +197,7 @@ void bench(const BenchArguments& a) {
         session.run(bench.inputs);
         profile = session.profile();
     }
-    if (!a.trace.empty()) {
-        std::ofstream file(a.trace);
-        file << chrome_trace(profile);
-        if (!file.flush()) throw Error(fmt::format("bench: cannot write '{}'", a.trace));
-    }
+    if (!a.trace.empty()) write_file_atomically(a.trace, chrome_trace(profile));
     if (!a.answers.empty()) save_answers(a.answers, bench);
     const double peak = a.without_peak ? 0 : attainable_operations_per_ms(a);
     const double share = a.without_peak ? 0 : static_cast<double>(bench.operations) / times.min_ms / peak;

@@ -19,6 +19,16 @@ void Common::add_to(CLI::App& command) {
 
 void Common::apply() const { set_threads(threads > 0 ? threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()))); }
 
+void add_format(CLI::App& command, std::string& format) {
+    command.add_option("--format", format, "table, json, csv, md or html")->check(CLI::IsMember({"table", "json", "csv", "md", "html"}));
+}
+
+void add_convention(CLI::App& command, std::string& convention) {
+    command.add_option("--convention", convention, "Who counts: torch, keras, sifre, cs231n, paper (docs/analysis.md)")->check(CLI::IsMember({"torch", "keras", "sifre", "cs231n", "paper"}));
+}
+
+TableFormat chosen_format(const Common& common, const std::string& format) { return common.json ? TableFormat::json : table_format_of(format); }
+
 void print_document(const Json& document) { fmt::print("{}\n", document.dump(2, ' ', false, Json::error_handler_t::replace)); }
 
 void note(std::string_view text) {

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "fovea/core.h"
+#include "fovea/explain.h"
 
 namespace fovea::cli {
 
@@ -44,6 +45,12 @@ void add_graph(CLI::App& app);
 void add_filters(CLI::App& app);
 void add_convert(CLI::App& app);
 void add_export(CLI::App& app);
+
+/// --format of a command that prints a sheet, and --convention of one that counts.
+void add_format(CLI::App& command, std::string& format);
+void add_convention(CLI::App& command, std::string& convention);
+/// What --format says, unless --json does.
+[[nodiscard]] TableFormat chosen_format(const Common& common, const std::string& format);
 
 /// Prints the one document of --json.
 void print_document(const Json& document);

@@ -42,7 +42,7 @@ Sheet model_sheet(const std::string& model) {
 void field(const FieldArguments& a) {
     const bool is_stack = std::ranges::all_of(a.what, is_number);
     if (!is_stack && a.what.size() != 1) throw ArgumentError("one network at a time, or kernel sizes: 'fovea rf vgg16', 'fovea rf 3 3 3'");
-    fmt::print("{}", to_text(is_stack ? stack_sheet(a.what) : model_sheet(a.what.front()), a.common.json ? TableFormat::json : table_format_of(a.format)));
+    fmt::print("{}", to_text(is_stack ? stack_sheet(a.what) : model_sheet(a.what.front()), chosen_format(a.common, a.format)));
 }
 
 }  // namespace
@@ -51,7 +51,7 @@ void add_rf(CLI::App& app) {
     auto a = std::make_shared<FieldArguments>();
     CLI::App* command = app.add_subcommand("rf", "Receptive field and stride of every map, or of a stack of kernels");
     command->add_option("what", a->what, "A name of 'fovea models', or kernel sizes: 3 3 3")->required();
-    command->add_option("--format", a->format, "table, json, csv, md or html")->check(CLI::IsMember({"table", "json", "csv", "md", "html"}));
+    add_format(*command, a->format);
     a->common.add_to(*command);
     command->callback([a] { field(*a); });
 }

@@ -48,7 +48,7 @@ void scale(const ScaleArguments& a) {
                               table.parameters, layer_table(name, Convention::keras).parameters, table.operations});
     }
     sheet.notes = {"rule: 1.2, 1.1 and 1.15 to the power of phi; size, head (1280 x width) and blocks (16 at b0) are those of the published networks"};
-    fmt::print("{}", to_text(sheet, a.common.json ? TableFormat::json : table_format_of(a.format)));
+    fmt::print("{}", to_text(sheet, chosen_format(a.common, a.format)));
 }
 
 }  // namespace
@@ -58,7 +58,7 @@ void add_scale(CLI::App& app) {
     CLI::App* command = app.add_subcommand("scale", "EfficientNet's compound scaling: width, depth, resolution and exact counts");
     command->add_option("base", a->base, "b0")->required();
     command->add_option("--phi", a->phi, "0..7, or one of them");
-    command->add_option("--format", a->format, "table, json, csv, md or html")->check(CLI::IsMember({"table", "json", "csv", "md", "html"}));
+    add_format(*command, a->format);
     a->common.add_to(*command);
     command->callback([a] { scale(*a); });
 }

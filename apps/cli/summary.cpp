@@ -42,7 +42,7 @@ Shape shape_of(const std::string& text) {
 
 void print_layers(const SummaryArguments& a, const Network& network, const Shape& input) {
     const LayerTable table = layer_table(network.graph, input, {.convention = convention_of(a.convention), .model = network.model, .is_training = a.is_training});
-    const TableFormat format = a.common.json ? TableFormat::json : table_format_of(a.format);
+    const TableFormat format = chosen_format(a.common, a.format);
     if (format == TableFormat::json) fmt::print("{}\n", to_json(table));
     else fmt::print("{}", to_text(sheet_of(table), format));
 }
@@ -74,7 +74,7 @@ void print_memory(const SummaryArguments& a, const Network& network, const Shape
         sheet.rows.push_back({is_training ? "training step" : "inference", number(use.activations), number(use.state), number(use.derived), number(use.inputs), number(use.outputs), number(use.total()),
                               number(measure_memory(graph, input[0], is_training)), bytes_text(static_cast<double>(use.total()))});
     }
-    fmt::print("{}", to_text(sheet, a.common.json ? TableFormat::json : table_format_of(a.format)));
+    fmt::print("{}", to_text(sheet, chosen_format(a.common, a.format)));
 }
 
 void print_max_batch(const SummaryArguments& a, const Network& network) {
@@ -160,8 +160,8 @@ void add_summary(CLI::App& app) {
     auto* listing = command->add_option("--listing", a->listing, "Text of a network instead: dlib's templates or PyTorch's nn.Sequential")->excludes(model);
     command->add_flag("--unpadded", a->is_unpadded, "Of a dlib listing: convolutions without the padding the library adds")->needs(listing);
     command->add_option("--input", a->input, "NxCxHxW (default: one picture of the card's size)");
-    command->add_option("--convention", a->convention, "Who counts: torch, keras, sifre, cs231n, paper (docs/analysis.md)")->check(CLI::IsMember({"torch", "keras", "sifre", "cs231n", "paper"}));
-    command->add_option("--format", a->format, "table, json, csv, md or html")->check(CLI::IsMember({"table", "json", "csv", "md", "html"}));
+    add_convention(*command, a->convention);
+    add_format(*command, a->format);
     auto* stage = command->add_option("--stage", a->stage, "The graph after a pass of compile(): specialized, folded, fused, ...");
     command->add_flag("--explain-plan", a->explain_plan, "Kernel, layout, fused parts and bytes of every node")->excludes(stage);
     command->add_flag("--memory", a->wants_memory, "Memory of inference and of a training step: predicted from the plan, and measured")->excludes(stage);

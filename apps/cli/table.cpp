@@ -14,11 +14,11 @@ struct TableArguments {
     std::string name, format = "table";
 };
 
-void print(const Sheet& sheet, const TableArguments& a) { fmt::print("{}", to_text(sheet, a.common.json ? TableFormat::json : table_format_of(a.format))); }
+void print(const Sheet& sheet, const TableArguments& a) { fmt::print("{}", to_text(sheet, chosen_format(a.common, a.format))); }
 
 CLI::App* add(CLI::App& app, const std::string& name, const std::string& help, const std::shared_ptr<TableArguments>& a) {
     CLI::App* command = app.add_subcommand(name, help);
-    command->add_option("--format", a->format, "table, json, csv, md or html")->check(CLI::IsMember({"table", "json", "csv", "md", "html"}));
+    add_format(*command, a->format);
     a->common.add_to(*command);
     return command;
 }
