@@ -20,13 +20,30 @@ def mean_text(value):
     return "none, every row is noisy" if value is None else f"{value:.2f}"
 
 
-def table(document, kind):
+TITLES = {"infer": "Inference, same weights and input", "train": "Training step (forward, loss, backward, SGD with momentum)"}
+
+
+def groups(document):
+    """(pass, precision) of what was measured, in the order of the document."""
+    return list(dict.fromkeys((row["pass"], row["precision"]) for row in sorted(document["rows"], key=lambda row: row["pass"])))
+
+
+def picture(name, kind, precision):
+    return f"{name}-{kind}.svg" if precision == "f32" else f"{name}-{kind}-{precision}.svg"
+
+
+def chosen(document, kind, precision):
+    """Rows of one pass and precision, with as many threads as the run has."""
+    return [row for row in document["rows"] if (row["pass"], row["precision"], row["threads"]) == (kind, precision, document["machine"]["threads"])]
+
+
+def table(document, kind, precision):
     """A line per network, a block of columns per batch (inference), or one block with its batch (training)."""
-    rows = [row for row in document["rows"] if row["pass"] == kind]
+    rows = chosen(document, kind, precision)
     batches = sorted({row["batch"] for row in rows}) if kind == "infer" else [None]
     heads = ["network"]
     for batch in batches:
-        heads += [f"batch {batch}: fovea ms" if batch else "batch", *(["ONNX Runtime ms"] if batch else ["fovea ms", "PyTorch's better ms", "format"]), "ratio", "MiB fovea / peer"]
+        heads += [f"batch {batch}: fovea ms" if batch else "batch", *(["best peer ms"] if batch else ["fovea ms", "PyTorch's better ms", "format"]), "ratio", "MiB fovea / peer"]
     heads += ["start ms fovea / peer", "spread"]
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for model in dict.fromkeys(row["model"] for row in rows):
@@ -38,7 +55,8 @@ def table(document, kind):
                 why = "; ".join(f"{name}: {text}" for name, text in (row or {}).get("failures", {}).items()) or "not measured"
                 cells += ([] if batch else [str(row["batch"])]) + [why] + ["-"] * (3 if batch else 4)
                 continue
-            peer = [time_text(row["peer_ms"])] + ([] if batch else [row["peer"].removeprefix("PyTorch ")])
+            other = "" if not batch or row["peer"] == "ONNX Runtime" else f", {row['peer']}"
+            peer = [time_text(row["peer_ms"]) + other] + ([] if batch else [row["peer"].removeprefix("PyTorch ")])
             cells += ([] if batch else [str(row["batch"])]) + [time_text(row["fovea_ms"]), *peer, ratio_text(row), f"{row['fovea_mib']:.0f} / {row['peer_mib']:.0f}"]
         measured = [row for row in own if "ratio" in row]
         if measured:
@@ -61,17 +79,21 @@ def markdown(document):
     if any(row.get("is_noisy") for row in document["rows"]):
         lines += ["A `~` marks a noisy ratio, left out of the means.", ""]
     mean = document["geomean"]
-    for kind, title in (("infer", "Inference, f32, same weights and input"), ("train", "Training step (forward, loss, backward, SGD with momentum), f32")):
-        if any(row["pass"] == kind for row in document["rows"]):
-            by_batch = ", ".join(f"batch {key.rsplit('_', 1)[1]}: {mean_text(value)}" for key, value in mean.items() if key.startswith(f"{kind}_f32_batch"))
-            lines += [f"### {title}", "", f"Geometric mean of the ratios: {mean_text(mean[f'{kind}_f32'])}" + (f" ({by_batch})" if by_batch else "") + ".", "",
-                      *table(document, kind), ""]
+    for kind, precision in groups(document):
+        name = f"{kind}_{precision}"
+        by_batch = ", ".join(f"batch {key.rsplit('_', 1)[1]}: {mean_text(value)}" for key, value in mean.items() if key.startswith(f"{name}_batch"))
+        title = f"{TITLES[kind]}, {precision}" + ("" if precision == "f32" else "; peers f32")
+        lines += [f"### {title}", "", f"Geometric mean of the ratios: {mean_text(mean[name])}" + (f" ({by_batch})" if by_batch else "") + ".", "", *table(document, kind, precision), ""]
+    for row in document["rows"]:
+        if row["threads"] != machine["threads"] and "ratio" in row:
+            lines += [f"{row['model']}, batch {row['batch']}, {row['precision']}, {row['threads']} thread: {time_text(row['fovea_ms'])} ms, {row['peer']} {time_text(row['peer_ms'])} ms, "
+                      f"ratio {ratio_text(row)}.", ""]
     return "\n".join(lines)
 
 
-def bars(document, kind):
+def bars(document, kind, precision):
     """Ratios as horizontal bars, networks from top to bottom as in the table; the line is where both are equally fast. Noisy bars are pale."""
-    rows = [row for row in document["rows"] if row["pass"] == kind and "ratio" in row]
+    rows = [row for row in chosen(document, kind, precision) if "ratio" in row]
     batches = sorted({row["batch"] for row in rows})
     models = list(dict.fromkeys(row["model"] for row in rows))
     left, width, thick, top = 190, 560, 7, 46
@@ -82,7 +104,7 @@ def bars(document, kind):
     height = top + step * len(models) + 12
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 60}" height="{height}" font-family="sans-serif" font-size="10">',
              '<rect width="100%" height="100%" fill="white"/>',
-             f'<text x="{left}" y="14" font-size="12">How many times faster than the peer: {html.escape(kind)}, f32, {document["machine"]["threads"]} threads, {document["machine"]["date"]}</text>']
+             f'<text x="{left}" y="14" font-size="12">How many times faster than the peer: {html.escape(kind)}, {precision}, {document["machine"]["threads"]} threads, {document["machine"]["date"]}</text>']
     for i, batch in enumerate(batches):
         parts += [f'<rect x="{left + 90 * i}" y="22" width="9" height="9" fill="{COLOURS[i % 4]}"/>', f'<text x="{left + 90 * i + 13}" y="30">batch {batch}</text>']
     for i, model in enumerate(models):
@@ -104,7 +126,8 @@ def write_docs(document, folder):
     if begin not in text or end not in text:
         raise SystemExit(f"compare: '{page}' lacks the marks {begin.strip()} and {end}")
     parts = [markdown(document)]
-    if any(row["pass"] == "infer" for row in document["rows"]):
-        (page.parent / "benchmarks-infer.svg").write_text(bars(document, "infer"))
-        parts.append("![How many times faster than ONNX Runtime](benchmarks-infer.svg)\n")
+    for kind, precision in groups(document):
+        file = picture("benchmarks", kind, precision)
+        (page.parent / file).write_text(bars(document, kind, precision))
+        parts.append(f"![How many times faster than the best peer: {kind}, {precision}]({file})\n")
     page.write_text(text[: text.index(begin) + len(begin)] + "\n".join(parts) + text[text.index(end):])

@@ -1,4 +1,9 @@
-"""The networks of bench/compare in PyTorch, layer by layer what fovea builds under the same name."""
+"""The networks of bench/compare in PyTorch, layer by layer what fovea builds under the same name; their weights; how they are timed."""
+import json
+import resource
+import time
+
+import tensors
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -60,24 +65,15 @@ class CifarResNet20(nn.Module):
         return self.linear(F.adaptive_avg_pool2d(self.features(x), 1).flatten(1))
 
 
-# fovea's name -> (constructor, channels, side); 10 classes each
-NETWORKS = {
-    "lenet5_tutorial": (lambda: LeNet5(0), 1, 28),
-    "lenet5_modern": (lambda: LeNet5(2), 1, 28),
-    "lenet_caffe": (CaffeLeNet, 1, 28),
-    "cifar_resnet20": (CifarResNet20, 3, 32),
-}
-# torchvision's pictures are 224 on a side, but for these
-SIDES = {"inception_v3": 299, "efficientnet_b1": 240, "efficientnet_b2": 288, "efficientnet_b3": 300, "efficientnet_b4": 380, "efficientnet_b5": 456, "efficientnet_b6": 528,
-         "efficientnet_b7": 600}
+# fovea's name -> constructor; 10 classes each
+NETWORKS = {"lenet5_tutorial": lambda: LeNet5(0), "lenet5_modern": lambda: LeNet5(2), "lenet_caffe": CaffeLeNet, "cifar_resnet20": CifarResNet20}
 
 
 def make(name):
-    """model, channels, side, classes; None for a name that neither this file nor torchvision knows."""
+    """The network and its count of classes; None for a name that neither this file nor torchvision knows."""
     torch.manual_seed(0)
     if name in NETWORKS:
-        constructor, channels, side = NETWORKS[name]
-        return constructor(), channels, side, 10
+        return NETWORKS[name](), 10
     import torchvision
 
     constructor = getattr(torchvision.models, name, None)
@@ -85,4 +81,41 @@ def make(name):
         return None
     # Where torchvision trains with auxiliary heads they are left out here, as the loss would be another one; their starting values take seconds to draw.
     heads = {"aux_logits": False, "init_weights": False} if name in ("googlenet", "inception_v3") else {}
-    return constructor(weights=None, **heads), 3, SIDES.get(name, 224), 1000
+    return constructor(weights=None, **heads), 1000
+
+
+def load(model, path):
+    """The network with the weights of fovea's file: by name, or in order where networks.py has other names."""
+    own = [(name, value) for name, value in model.state_dict().items() if not name.endswith("num_batches_tracked")]
+    by_name, count = dict(own), 0
+    with torch.no_grad():
+        for name, shape, values in tensors.each(path):
+            if name not in by_name and name.lower().startswith("aux"):
+                continue  # a head that make() leaves out
+            target = by_name.get(name, own[count][1] if count < len(own) else None)
+            if target is None or list(target.shape) != shape:
+                raise SystemExit(f"'{path}' is of another network: its '{name}' {shape} has no place")
+            target.copy_(torch.frombuffer(values, dtype=torch.float32).reshape(shape))
+            count += 1
+    if count != len(own):
+        raise SystemExit(f"'{path}' is of another network: {count} tensors for {len(own)}")
+    return model
+
+
+# Float32 rounding adds up over two hundred layers; both programs fold, fuse and use Winograd's kernels differently.
+LARGEST_DIFFERENCE = 1e-4
+
+
+def timed(step, seconds, least, difference):
+    """Prints the one line of JSON; with an answer off by more than LARGEST_DIFFERENCE, or none, there is no time."""
+    document = {"difference": difference, "version": torch.__version__}
+    if difference is not None and difference <= LARGEST_DIFFERENCE:
+        step()
+        first_at, times, end = time.time(), [], time.perf_counter() + seconds
+        while time.perf_counter() < end or len(times) < least:
+            begin = time.perf_counter()
+            step()
+            times.append((time.perf_counter() - begin) * 1e3)
+        times.sort()
+        document |= {"min_ms": times[0], "median_ms": times[len(times) // 2], "runs": len(times), "first_at_ms": first_at * 1e3, "inputs_ms": 0}
+    print(json.dumps(document | {"peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
