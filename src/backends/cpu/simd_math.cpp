@@ -9,12 +9,16 @@
 #include <hwy/highway.h>
 #include <hwy/contrib/math/math-inl.h>
 
+#include "backends/cpu/simd_activations.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace fovea::cpu::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 using D = hn::ScalableTag<float>;
 using V = hn::Vec<D>;
+using activations::logistic;
+using activations::not_a_number_or;
 using DU = hn::ScalableTag<std::uint32_t>;
 using U = hn::Vec<DU>;
 
@@ -30,19 +34,9 @@ template <class F> HWY_INLINE void for_elements(float* out, const float* x, cons
     hn::BlendedStore(f(hn::MaskedLoad(mask, d, x + i), hn::MaskedLoad(mask, d, other + i)), mask, d, out + i);
 }
 
-/// 1 / (1 + exp(-x)). Exp loses NaN and does not reach infinity: NaN is passed on, and exp(88) is far enough.
-HWY_INLINE V logistic(V x) {
-    const D d;
-    const V one = hn::Set(d, 1.0f), e = hn::Exp(d, hn::Min(hn::Neg(x), hn::Set(d, 88.0f)));
-    return hn::IfThenElse(hn::Eq(x, x), hn::Div(one, hn::Add(one, e)), x);
-}
-
 void sigmoid(float* out, const float* x, std::int64_t count) {
     for_elements(out, x, nullptr, count, [](V v, V) HWY_ATTR { return logistic(v); });
 }
-
-// NaN is passed on: Highway's functions, Max and Min lose it.
-HWY_INLINE V not_a_number_or(V x, V y) { return hn::IfThenElse(hn::Eq(x, x), y, x); }
 
 void tanh(float* out, const float* x, std::int64_t count) {
     for_elements(out, x, nullptr, count, [](V v, V) HWY_ATTR { return not_a_number_or(v, hn::Tanh(D(), v)); });
@@ -59,16 +53,11 @@ void tanh_backward(float* out, const float* dy, const float* y, std::int64_t cou
 }
 
 void relu6(float* out, const float* x, std::int64_t count) {
-    const V zero = hn::Zero(D()), six = hn::Set(D(), 6.0f);
-    for_elements(out, x, nullptr, count, [&](V v, V) HWY_ATTR { return not_a_number_or(v, hn::Min(hn::Max(v, zero), six)); });
+    for_elements(out, x, nullptr, count, [](V v, V) HWY_ATTR { return activations::relu6(v); });
 }
 
-/// min(max(x + 3, 0), 6)
-HWY_INLINE V ramp(V x) { return hn::Min(hn::Max(hn::Add(x, hn::Set(D(), 3.0f)), hn::Zero(D())), hn::Set(D(), 6.0f)); }
-
 void hard_sigmoid(float* out, const float* x, std::int64_t count) {
-    const V sixth = hn::Set(D(), 1.0f / 6);
-    for_elements(out, x, nullptr, count, [&](V v, V) HWY_ATTR { return not_a_number_or(v, hn::Mul(ramp(v), sixth)); });
+    for_elements(out, x, nullptr, count, [](V v, V) HWY_ATTR { return activations::hard_sigmoid(v); });
 }
 
 void hard_sigmoid_backward(float* out, const float* dy, const float* x, std::int64_t count) {
@@ -77,8 +66,7 @@ void hard_sigmoid_backward(float* out, const float* dy, const float* x, std::int
 }
 
 void hard_swish(float* out, const float* x, std::int64_t count) {
-    const V sixth = hn::Set(D(), 1.0f / 6);
-    for_elements(out, x, nullptr, count, [&](V v, V) HWY_ATTR { return hn::Mul(hn::Mul(v, ramp(v)), sixth); });
+    for_elements(out, x, nullptr, count, [](V v, V) HWY_ATTR { return activations::hard_swish(v); });
 }
 
 void hard_swish_backward(float* out, const float* dy, const float* x, std::int64_t count) {
@@ -127,7 +115,7 @@ void gelu_tanh(float* out, const float* x, std::int64_t count) {
 
 void silu(float* out, const float* x, float beta, std::int64_t count) {
     const V b = hn::Set(D(), beta);
-    for_elements(out, x, nullptr, count, [&](V v, V) HWY_ATTR { return hn::Mul(v, logistic(hn::Mul(b, v))); });
+    for_elements(out, x, nullptr, count, [&](V v, V) HWY_ATTR { return activations::silu(v, b); });
 }
 
 void silu_backward(float* out, const float* dy, const float* x, float beta, std::int64_t count) {
@@ -139,8 +127,8 @@ void silu_backward(float* out, const float* dy, const float* x, float beta, std:
 }
 
 void leaky_relu(float* out, const float* x, float slope, std::int64_t count) {
-    const V s = hn::Set(D(), slope), zero = hn::Zero(D());
-    for_elements(out, x, nullptr, count, [&](V v, V) HWY_ATTR { return hn::IfThenElse(hn::Gt(v, zero), v, hn::Mul(v, s)); });
+    const V s = hn::Set(D(), slope);
+    for_elements(out, x, nullptr, count, [&](V v, V) HWY_ATTR { return activations::leaky_relu(v, s); });
 }
 
 void leaky_relu_backward(float* out, const float* dy, const float* x, float slope, std::int64_t count) {
