@@ -41,6 +41,22 @@ UnaryKernel activation_kernel(const Node& node) {
     return op.empty() ? UnaryKernel{} : unary_kernel(op, activation_attrs(node.attrs));
 }
 
+std::optional<Epilogue> epilogue_of(const Node& node) {
+    using Kind = Epilogue::Kind;
+    static const std::map<std::string, Kind, std::less<>> plain{{"", Kind::none},
+                                                                {"relu", Kind::relu},
+                                                                {"relu6", Kind::relu6},
+                                                                {"sigmoid", Kind::sigmoid},
+                                                                {"hard_sigmoid", Kind::hard_sigmoid},
+                                                                {"hard_swish", Kind::hard_swish}};
+    const std::string op = node.attrs.text("activation");
+    const Attrs attrs = activation_attrs(node.attrs);
+    if (const auto it = plain.find(op); it != plain.end()) return Epilogue{it->second};
+    if (op == "leaky_relu") return Epilogue{Kind::leaky_relu, static_cast<float>(attrs.real("slope"))};
+    if (op == "silu") return Epilogue{Kind::silu, static_cast<float>(attrs.real("beta", 1))};
+    return {};
+}
+
 bool append_activation(dnnl::post_ops& post, const Node& node) {
     using dnnl::algorithm;
     const std::string op = node.attrs.text("activation");

@@ -77,8 +77,8 @@ Layout planned_layout(const Value& weight, const PlanContext& context) { return 
 }  // namespace
 
 std::optional<Kernel> plan_conv2d(const Node& node, const PlanContext& context) {
-    if (auto thin = plan_thin_conv2d(node, context)) return thin;
-    if (auto kernel = plan_winograd(node, context)) return kernel;
+    for (const auto planner : {plan_depthwise_conv2d, plan_thin_conv2d, plan_winograd})
+        if (auto kernel = planner(node, context)) return kernel;
     const Geometry g(node.attrs);
     const Shape &x = node.inputs[0].shape(), &w = node.inputs[1].shape(), &y = node.outputs[0].shape;
     const bool has_bias = node.inputs.size() > 2 && !node.inputs[2].is_empty(), has_residual = node.inputs.size() > 3 && !node.inputs[3].is_empty();

@@ -3,11 +3,14 @@
 
 #include <optional>
 
+#include "backends/cpu/epilogue.h"
 #include "backends/cpu/onednn.h"
 
 namespace fovea::cpu {
 
 [[nodiscard]] std::optional<Kernel> plan_conv2d(const Node& node, const PlanContext& context);
+/// One filter per channel.
+[[nodiscard]] std::optional<Kernel> plan_depthwise_conv2d(const Node& node, const PlanContext& context);
 /// Convolutions with few channels, and the pooling after them.
 [[nodiscard]] std::optional<Kernel> plan_thin_conv2d(const Node& node, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_thin_conv2d_backward_weight(const Node& node, const PlanContext& context);
@@ -75,6 +78,8 @@ using BackwardKernel = std::function<void(float* dx, const float* dy, const floa
 [[nodiscard]] BackwardKernel backward_kernel(const std::string& op, const Attrs& attrs);
 /// The activation a fused node ends in; empty when there is none.
 [[nodiscard]] UnaryKernel activation_kernel(const Node& node);
+/// The same in registers; nothing where our convolutions have no such epilogue.
+[[nodiscard]] std::optional<Epilogue> epilogue_of(const Node& node);
 /// The same as post-ops; false where oneDNN has none for it.
 [[nodiscard]] bool append_activation(dnnl::post_ops& post, const Node& node);
 
