@@ -66,6 +66,26 @@ TEST(CpuConv2d, FusedActivationsAreOneLineOfThePlan) {
     }
 }
 
+// Kernels of 3 and 5 have tiles of their own; lines shorter than a tile, stripes of channels that end within a vector.
+TEST(CpuDepthwise, EqualsTheLoopsForEveryKernelStrideAndDilation) {
+    for (const Shape& x : std::vector<Shape>{{1, 3, 1, 1}, {1, 17, 7, 13}, {2, 24, 13, 7}, {9, 40, 9, 6}, {1, 960, 7, 7}})
+        for (std::int64_t kernel : {1, 3, 5, 7})
+            for (std::int64_t stride : {1, 2}) {
+                const auto f = [=](std::int64_t dilation) {
+                    return [=](Graph&, const Xs& v) {
+                        return silu(conv2d(v[0], {.out = x[1], .kernel = kernel, .stride = stride, .pad = dilation * (kernel / 2), .dilation = dilation, .groups = x[1]}));
+                    };
+                };
+                const std::string name = std::to_string(kernel) + " stride " + std::to_string(stride) + " on " + x.str();
+                const bool differentiates = x[1] < 20;
+                expect_cpu_equals_loops({name, {filled(x, "x")}, f(1), differentiates});
+                if (kernel > 1) expect_cpu_equals_loops({name + " dilated", {filled(x, "x")}, f(2), differentiates});
+            }
+    on_maps({{"uneven", [](const Value& x) { return conv2d(x, {.out = x.shape()[1], .kernel = {3, 2}, .stride = {2, 1}, .pad = {1, 2, 0, 1}, .groups = x.shape()[1], .bias = false}); }},
+             {"a line past the edge", [](const Value& x) { return conv2d(x, {.out = x.shape()[1], .kernel = 3, .pad = 4, .groups = x.shape()[1]}); }}},
+            {{1, 17, 7, 15}, {9, 33, 5, 13}});
+}
+
 TEST(CpuConv2d, EqualsTheLoopsWithGroupsOfSeveralChannels) {
     on_maps({{"3 groups", [](const Value& x) { return conv2d(x, {.out = 12, .kernel = 3, .pad = 1, .groups = 3}); }},
              {"two convolutions", [](const Value& x) { return conv2d(relu(conv2d(x, {.out = 12, .kernel = 1, .groups = 3}, "a")), {.out = 6, .kernel = 3, .groups = 2}, "b"); }},
@@ -154,6 +174,10 @@ TEST(CpuLinear, EqualsTheLoops) {
             expect_cpu_equals_loops({"two with relu", {filled({n, in}, "x")}, [](Graph&, const Xs& x) { return linear(relu(linear(x[0], {.out = 65}, "a")), {.out = 3, .bias = false}, "b"); }});
             expect_cpu_equals_loops({"of rank 3", {filled({n, 2, in}, "x")}, [](Graph&, const Xs& x) { return linear(x[0], {.out = 5}); }});
         }
+    // Few rows and many; a weight that parts would read again; inputs beyond one stretch.
+    for (std::int64_t n : {1, 5, 16, 31, 32, 33, 64})
+        for (std::int64_t in : {255, 2049})
+            expect_cpu_equals_loops({std::to_string(n) + " rows of " + std::to_string(in), {filled({n, in}, "x")}, [](Graph&, const Xs& x) { return linear(x[0], {.out = 47}); }, false});
     for (std::int64_t n : {1, 9})
         for (const auto& [name, f] : test::every_activation())
             for (bool differentiates : {false, true})

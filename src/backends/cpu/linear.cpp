@@ -1,5 +1,6 @@
-// linear and matmul through oneDNN's matrix product, row-major. Results with a row per sample go by rows; a weight gradient is cut along
-// its own rows, so that no sum is ever split between threads.
+// linear and matmul, row-major: our own kernel for few rows, oneDNN's matrix product for more. Results with a row per sample go by rows; a
+// weight gradient is cut along its own rows, so that no sum is ever split between threads.
+#include "backends/cpu/few_rows.h"
 #include "backends/cpu/kernels.h"
 #include "backends/cpu/simd.h"
 
@@ -29,32 +30,36 @@ std::optional<Kernel> plan_linear(const Node& node, const PlanContext& context) 
     const bool has_bias = node.inputs.size() > 2;
     const UnaryKernel activate = activation_kernel(node);
     Kernel kernel;
-    kernel.name = "sgemm";
     kernel.in.resize(node.inputs.size());
     kernel.out.resize(1);
-    const auto product = [=](const KernelArgs& args, std::int64_t begin, std::int64_t end) {
+    // A weight that every part would read from memory again is read once instead: by outputs, all rows at a time.
+    constexpr std::int64_t cached_weights = 64 << 10;
+    const bool is_few = rows <= few_rows_limit, by_rows = context.is_sharded() && rows == context.rows && !(is_few && out * in > cached_weights);
+    kernel.name = is_few ? std::string("few_rows:") + simd().name : "sgemm";
+    // Outputs [first, last) of the rows [begin, end).
+    const auto product = [=](const KernelArgs& args, std::int64_t begin, std::int64_t end, std::int64_t first, std::int64_t last) {
         float* y = as_f32(args.out[0]) + begin * out;
-        if (has_bias)
-            for (std::int64_t r = 0; r < end - begin; ++r) std::copy_n(as_f32(args.in[2]), out, y + r * out);
-        matrix_product(false, true, end - begin, out, in, as_f32(args.in[0]) + begin * in, in, as_f32(args.in[1]), in, has_bias ? 1.0f : 0.0f, y, out);
-        if (activate) activate(y, y, (end - begin) * out);
+        const float *x_rows = as_f32(args.in[0]) + begin * in, *w_data = as_f32(args.in[1]), *bias = has_bias ? as_f32(args.in[2]) : nullptr;
+        if (is_few) {
+            few_rows()(y, x_rows, w_data, bias, end - begin, in, out, first, last);
+        } else {
+            if (has_bias)
+                for (std::int64_t r = 0; r < end - begin; ++r) std::copy(bias + first, bias + last, y + r * out + first);
+            matrix_product(false, true, end - begin, last - first, in, x_rows, in, w_data + first * in, in, has_bias ? 1.0f : 0.0f, y + first, out);
+        }
+        if (!activate) return;
+        for (std::int64_t r = 0; r < end - begin; ++r) activate(y + r * out + first, y + r * out + first, last - first);
     };
-    if (context.is_sharded() && rows == context.rows) {
-        kernel.phases.push_back({.kind = Phase::Kind::rows, .row_reads = 1, .run = [product](const KernelArgs& args, const Part& part) { product(args, part.begin, part.end); }});
+    if (by_rows) {
+        kernel.phases.push_back({.kind = Phase::Kind::rows, .row_reads = 1, .run = [=](const KernelArgs& args, const Part& part) { product(args, part.begin, part.end, 0, out); }});
         return kernel;
     }
-    // Few rows: the outputs are cut instead; each piece reads its own rows of the weight.
-    const int parts = static_cast<int>(std::clamp<std::int64_t>(out * in / (64 << 10), 1, std::clamp<std::int64_t>(out / 8, 1, 8)));
+    // The outputs are cut; each piece reads its own rows of the weight.
+    constexpr std::int64_t piece_weights = 64 << 10, most_pieces = 16, least_outputs = 8;
+    const int parts = static_cast<int>(std::clamp<std::int64_t>(out * in / piece_weights, 1, std::clamp<std::int64_t>(out / least_outputs, 1, most_pieces)));
     kernel.phases.push_back({.parts = parts, .run = [=](const KernelArgs& args, const Part& part) {
-                                 const auto [begin, end] = piece(part, out);
-                                 for (std::int64_t r = 0; r < rows; ++r) {
-                                     float* y = as_f32(args.out[0]) + r * out;
-                                     if (has_bias) std::copy(as_f32(args.in[2]) + begin, as_f32(args.in[2]) + end, y + begin);
-                                 }
-                                 matrix_product(false, true, rows, end - begin, in, as_f32(args.in[0]), in, as_f32(args.in[1]) + begin * in, in, has_bias ? 1.0f : 0.0f,
-                                                as_f32(args.out[0]) + begin, out);
-                                 if (activate)
-                                     for (std::int64_t r = 0; r < rows; ++r) activate(as_f32(args.out[0]) + r * out + begin, as_f32(args.out[0]) + r * out + begin, end - begin);
+                                 const auto [first, last] = piece(part, out);
+                                 product(args, 0, rows, first, last);
                              }});
     return kernel;
 }
