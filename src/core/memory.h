@@ -11,4 +11,9 @@ namespace fovea {
 /// What allocate() takes for so many bytes.
 [[nodiscard]] std::size_t allocated(std::size_t bytes);
 
+/// Bytes [from, from + bytes) of an open file. Private pages: what is written there stays in this process. Null when the system refuses (errno).
+[[nodiscard]] std::shared_ptr<std::byte[]> map_file(int descriptor, std::size_t from, std::size_t bytes);
+/// Whether `address` lies in a file mapped so, which costs no memory to keep: the system can always read its pages again.
+[[nodiscard]] bool is_mapped(const std::byte* address);
+
 }  // namespace fovea

@@ -6,16 +6,14 @@
 #include <utility>
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/memory.h"
 #include "core/text.h"
 #include "fovea/io.h"
 
 namespace fovea {
-
-namespace {
 
 /// Owns a file descriptor.
 class Descriptor {
@@ -34,6 +32,11 @@ private:
     int fd_;
 };
 
+namespace {
+
+// A tensor smaller than this lies in the one mapping of the file: a mapping of its own takes a call and some pages.
+constexpr std::size_t own_piece_bytes = std::size_t{1} << 20;
+
 [[nodiscard]] std::string reason(int error) { return std::strerror(error); }
 
 /// Removes a file unless told that it has become something to keep.
@@ -47,29 +50,30 @@ struct TemporaryFile {
 
 }  // namespace
 
-MappedFile::MappedFile(const std::string& path) {
-    const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    require<Error>(file.get() >= 0, "read '{}': {}", path, reason(errno));
+MappedFile::MappedFile(const std::string& path) : path_(path), file_(std::make_shared<const Descriptor>(::open(path.c_str(), O_RDONLY | O_CLOEXEC))) {
+    require<Error>(file_->get() >= 0, "read '{}': {}", path, reason(errno));
     struct stat info {};
-    require<Error>(::fstat(file.get(), &info) == 0, "read '{}': {}", path, reason(errno));
+    require<Error>(::fstat(file_->get(), &info) == 0, "read '{}': {}", path, reason(errno));
     require<Error>(S_ISREG(info.st_mode), "read '{}': not a regular file", path);
     size_ = static_cast<std::size_t>(info.st_size);
     if (size_ == 0) return;
-    // Private pages: what a tensor over the file writes stays in this process.
-    void* mapped = ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, file.get(), 0);
-    if (mapped == MAP_FAILED) {
-        size_ = 0;
-        fail<Error>("read '{}': {}", path, reason(errno));
-    }
-    data_ = std::shared_ptr<std::byte[]>(static_cast<std::byte*>(mapped), [size = size_](std::byte* data) { ::munmap(data, size); });
+    data_ = map_file(file_->get(), 0, size_);
+    require<Error>(data_ != nullptr, "read '{}': {}", path, reason(errno));
+}
+
+std::shared_ptr<std::byte[]> MappedFile::piece(std::size_t from, std::size_t size) const {
+    if (size < own_piece_bytes) return {data_, data_.get() + from};
+    std::shared_ptr<std::byte[]> own = map_file(file_->get(), from, size);
+    require<Error>(own != nullptr, "read '{}': {}", path_, reason(errno));
+    return own;
 }
 
 Tensor Source::tensor(std::span<const std::byte> from, Stored stored, const Shape& shape) const {
     const DType dtype = held_as(stored);
     const bool is_as_stored = size_of(stored) == size_of(dtype);
-    if (owner && is_as_stored && !from.empty() && reinterpret_cast<std::uintptr_t>(from.data()) % size_of(dtype) == 0) {
+    if (file && is_as_stored && !from.empty() && reinterpret_cast<std::uintptr_t>(from.data()) % size_of(dtype) == 0) {
         require<Error>(from.data() >= bytes.data() && from.data() + from.size() <= bytes.data() + bytes.size(), "load '{}': values outside the file", name);
-        return Tensor::over(std::shared_ptr<std::byte[]>(owner, owner.get() + (from.data() - bytes.data())), shape, dtype);
+        return Tensor::over(file->piece(static_cast<std::size_t>(from.data() - bytes.data()), from.size()), shape, dtype);
     }
     Tensor tensor(shape, dtype);
     if (is_as_stored) {

@@ -73,6 +73,8 @@ class AlignedBytes {
 public:
     AlignedBytes() = default;
     explicit AlignedBytes(std::size_t bytes);
+    /// Memory that another owner keeps, aligned as it may be.
+    AlignedBytes(std::shared_ptr<std::byte[]> data, std::size_t bytes) : data_(std::move(data)), bytes_(bytes) {}
     [[nodiscard]] std::byte* data() const { return data_.get(); }
     [[nodiscard]] std::size_t size() const { return bytes_; }
 

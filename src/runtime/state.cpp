@@ -1,6 +1,8 @@
 #include "runtime/state.h"
 
+#include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "backends/reference/interpreter.h"
 #include "core/memory.h"
@@ -15,8 +17,15 @@ State::State(const Parameters& parameters) : impl_(std::make_unique<Impl>()) {
     for (const std::string& name : parameters.names()) {
         const Tensor& tensor = parameters.at(name);
         const bool is_real = tensor.dtype() == DType::f32 || tensor.dtype() == DType::f64;
-        Impl::Entry entry{.type = {tensor.shape(), is_real ? DType::f32 : tensor.dtype()}, .real = is_real ? tensor.dtype() : DType::f32, .bytes = AlignedBytes(tensor.bytes())};
-        std::memcpy(entry.bytes.data(), tensor.raw(), tensor.bytes());
+        Impl::Entry entry{.type = {tensor.shape(), is_real ? DType::f32 : tensor.dtype()}, .real = is_real ? tensor.dtype() : DType::f32};
+        if (is_mapped(tensor.raw())) {
+            const auto keeper = std::make_shared<Tensor>(tensor);
+            entry.bytes = AlignedBytes(std::shared_ptr<std::byte[]>(keeper, keeper->raw()), tensor.bytes());
+            entry.is_borrowed = true;
+        } else {
+            entry.bytes = AlignedBytes(tensor.bytes());
+            std::memcpy(entry.bytes.data(), tensor.raw(), tensor.bytes());
+        }
         impl_->names.push_back(name);
         impl_->entries.emplace(name, std::move(entry));
     }
@@ -35,6 +44,14 @@ Tensor State::Impl::read(std::string_view name) const {
     else
         std::memcpy(tensor.raw(), entry.bytes.data(), tensor.bytes());
     return tensor;
+}
+
+Tensor State::Impl::look(std::string_view name) const {
+    const auto it = entries.find(name);
+    if (it == entries.end() || it->second.layout) return read(name);
+    const Entry& entry = it->second;
+    const auto keeper = std::make_shared<AlignedBytes>(entry.bytes);
+    return Tensor::over(std::shared_ptr<std::byte[]>(keeper, keeper->data()), entry.type.shape, stored_as(entry.type.dtype, entry.real));
 }
 
 Tensor State::read(std::string_view name) const {
@@ -57,6 +74,7 @@ void State::write(std::string_view name, const Tensor& value) {
     require<ShapeError>(value.shape() == entry.type.shape, "state: parameter '{}' is {}, got {}", name, entry.type.shape, value.shape());
     const Tensor converted = value.to(stored_as(entry.type.dtype, entry.real));
     entry.layout = nullptr;
+    entry.is_borrowed = false;
     entry.bytes = AlignedBytes(converted.bytes());
     std::memcpy(entry.bytes.data(), converted.raw(), converted.bytes());
     ++impl_->version;
@@ -71,68 +89,103 @@ std::size_t State::bytes() const {
 
 namespace {
 
+/// A row-major value as `layout` has it.
+AlignedBytes in_layout(const Executable::Impl& program, const Type& type, const Layout& layout, const Tensor& plain) {
+    AlignedBytes bytes(bytes_of(type, layout, program.real));
+    if (layout)
+        reorder_now(*program.backend, type, nullptr, plain.raw(), layout, bytes.data(), program.real);
+    else
+        std::memcpy(bytes.data(), plain.raw(), plain.bytes());
+    return bytes;
+}
+
 /// Brings one entry to the precision and layout an executable wants. Returns whether anything moved.
 bool convert(State::Impl& state, const std::string& name, State::Impl::Entry& entry, const Executable::Impl& program, const Layout& layout) {
-    if (same_layout(entry.layout, layout) && stored_as(entry.type.dtype, entry.real) == stored_as(entry.type.dtype, program.real)) return false;
-    const Tensor plain = state.read(name).to(stored_as(entry.type.dtype, program.real));
+    if (!entry.is_borrowed && same_layout(entry.layout, layout) && stored_as(entry.type.dtype, entry.real) == stored_as(entry.type.dtype, program.real)) return false;
+    const Tensor plain = state.look(name).to(stored_as(entry.type.dtype, program.real));
     entry.real = program.real;
     entry.layout = layout;
-    entry.bytes = AlignedBytes(bytes_of(entry.type, layout, program.real));
-    if (layout)
-        reorder_now(*program.backend, entry.type, nullptr, plain.raw(), layout, entry.bytes.data(), program.real);
-    else
-        std::memcpy(entry.bytes.data(), plain.raw(), plain.bytes());
+    entry.is_borrowed = false;
+    entry.bytes = in_layout(program, entry.type, layout, plain);
     return true;
 }
 
-/// The one-way forms of parameters and of what the prologue made.
-void pack(const State::Impl& state, const Executable::Impl& program, State::Impl::Derived& derived) {
-    derived.packed.clear();
-    for (const auto& [parameter, id] : program.packed) {
-        const std::string& name = program.parameters[static_cast<std::size_t>(parameter)].name;
-        const Buffer& buffer = program.buffers[static_cast<std::size_t>(id)];
-        const Buffer& source = program.buffers[static_cast<std::size_t>(program.parameter_buffers[static_cast<std::size_t>(parameter)])];
-        const AlignedBytes& from = program.derived.contains(name) ? derived.bytes.at(name) : state.entries.find(name)->second.bytes;
-        AlignedBytes plain = from;
-        if (source.layout) {
-            plain = AlignedBytes(row_major_bytes(buffer.type, program.real));
-            reorder_now(*program.backend, source.type, source.layout, from.data(), nullptr, plain.data(), program.real);
-        }
-        AlignedBytes bytes(buffer.bytes);
-        reorder_now(*program.backend, buffer.type, nullptr, plain.data(), buffer.layout, bytes.data(), program.real);
-        derived.packed.push_back(bytes);
-    }
+/// Which buffers the program's kernels or outputs read.
+std::vector<bool> read_buffers(const Executable::Impl& program) {
+    std::vector<bool> is_read(program.buffers.size(), false);
+    const auto note = [&](int buffer) {
+        if (buffer >= 0) is_read[static_cast<std::size_t>(program.buffers[static_cast<std::size_t>(buffer)].root)] = true;
+    };
+    for (const Item& item : program.items) std::ranges::for_each(item.in, note);
+    std::ranges::for_each(program.output_buffers, note);
+    return is_read;
 }
 
-/// What the prologue makes of the parameters, in the layouts the program reads.
-void run_prologue(State::Impl& state, const Executable::Impl& program, State::Impl::Derived& derived) {
-    Parameters parameters;
-    for (const ParameterInfo& info : program.prologue.parameters()) parameters.set(info.name, state.read(info.name));
-    std::vector<Value> wanted;
-    for (const auto& [name, value] : program.prologue.outputs()) wanted.push_back(value);
-    const std::vector<Tensor> values = interpret(program.prologue, wanted, {}, parameters, {.real = program.real});
-    for (std::size_t i = 0; i < program.parameters.size(); ++i) {
-        const std::string& name = program.parameters[i].name;
-        for (std::size_t o = 0; o < values.size(); ++o) {
-            if (program.prologue.outputs()[o].first != name) continue;
-            const Buffer& buffer = program.buffers[static_cast<std::size_t>(program.parameter_buffers[i])];
-            AlignedBytes bytes(buffer.bytes);
-            if (buffer.layout)
-                reorder_now(*program.backend, buffer.type, nullptr, values[o].raw(), buffer.layout, bytes.data(), program.real);
-            else
-                std::memcpy(bytes.data(), values[o].raw(), buffer.bytes);
-            derived.bytes[name] = bytes;
+/// What a program reads that is made of its parameters: values of its prologue, one-way forms of those and of parameters.
+class Deriving {
+public:
+    Deriving(State::Impl& state, const Executable::Impl& program, State::Impl::Derived& derived) : state_(state), program_(program), derived_(derived), is_read_(read_buffers(program)) {
+        derived_.packed.assign(program_.packed.size(), {});
+        for (std::size_t k = 0; k < program_.packed.size(); ++k) packed_of_[program_.packed[k].first].push_back(k);
+    }
+
+    void run() {
+        if (!program_.derived.empty()) run_prologue();
+        for (const auto& [parameter, forms] : packed_of_)
+            if (const std::string& name = program_.parameters[static_cast<std::size_t>(parameter)].name; !program_.derived.contains(name)) pack(parameter, state_.look(name));
+    }
+
+private:
+    /// Some values at a time: a network's weights should not lie in memory once more while they are made.
+    void run_prologue() {
+        constexpr std::size_t group_bytes = std::size_t{16} << 20;
+        Parameters parameters;
+        for (const ParameterInfo& info : program_.prologue.parameters()) parameters.set(info.name, state_.look(info.name));
+        std::map<std::string, int, std::less<>> index;
+        for (std::size_t i = 0; i < program_.parameters.size(); ++i) index.emplace(program_.parameters[i].name, static_cast<int>(i));
+        const auto& outputs = program_.prologue.outputs();
+        for (std::size_t begin = 0, end = 0; begin < outputs.size(); begin = end) {
+            std::vector<Value> wanted;
+            for (std::size_t bytes = 0; end < outputs.size() && (end == begin || bytes < group_bytes); ++end) {
+                wanted.push_back(outputs[end].second);
+                bytes += row_major_bytes(outputs[end].second.type(), program_.real);
+            }
+            std::vector<Tensor> values = interpret(program_.prologue, wanted, {}, parameters, {.real = program_.real});
+            for (std::size_t o = begin; o < end; ++o)
+                if (const auto it = index.find(outputs[o].first); it != index.end()) keep(it->second, std::exchange(values[o - begin], {}));
         }
     }
-}
+
+    void keep(int parameter, const Tensor& value) {
+        const auto at = static_cast<std::size_t>(program_.parameter_buffers[static_cast<std::size_t>(parameter)]);
+        const Buffer& buffer = program_.buffers[at];
+        AlignedBytes& bytes = derived_.bytes[program_.parameters[static_cast<std::size_t>(parameter)].name];
+        bytes = is_read_[at] ? in_layout(program_, buffer.type, buffer.layout, value) : AlignedBytes();
+        pack(parameter, value);
+    }
+
+    void pack(int parameter, const Tensor& value) {
+        const auto forms = packed_of_.find(parameter);
+        if (forms == packed_of_.end()) return;
+        for (const std::size_t k : forms->second) {
+            const Buffer& buffer = program_.buffers[static_cast<std::size_t>(program_.packed[k].second)];
+            derived_.packed[k] = in_layout(program_, buffer.type, buffer.layout, value);
+        }
+    }
+
+    State::Impl& state_;
+    const Executable::Impl& program_;
+    State::Impl::Derived& derived_;
+    std::vector<bool> is_read_;
+    std::map<int, std::vector<std::size_t>> packed_of_;  ///< parameter -> its places in program.packed
+};
 
 /// Everything the program keeps beside the parameters, made again where they changed.
 void derive(State::Impl& state, const Executable& executable) {
     const Executable::Impl& program = executable.impl();
     auto& derived = state.derived[&program];
     if (derived.version == state.version) return;
-    if (!program.derived.empty()) run_prologue(state, program, derived);
-    pack(state, program, derived);
+    Deriving(state, program, derived).run();
     derived.version = state.version;
 }
 
