@@ -69,16 +69,52 @@ struct Adadelta {
     double lr = 1.0, rho = 0.9, eps = 1e-6, weight_decay = 0;
     friend bool operator==(const Adadelta&, const Adadelta&) = default;
 };
-using Optimizer = std::variant<Sgd, Adam, AdamW, RMSprop, Adagrad, Adadelta>;
+/// You, Gitman, Ginsburg 2017, arXiv:1708.03888, alg. 1: each layer's rate is lr trust |p| / (|g| + weight_decay |p|), momentum in Caffe's
+/// form. Parameters of rank 0 and 1 and `elementwise` groups are plain SGD.
+struct Lars {
+    double lr, momentum = 0.9, weight_decay = 0, trust = 1e-3;
+    friend bool operator==(const Lars&, const Lars&) = default;
+};
+/// You et al. 2020, arXiv:1904.00962, alg. 2: Adam's direction (and decoupled decay) scaled per layer to the norm of p. Parameters of rank
+/// 0 and 1 and `elementwise` groups are not scaled.
+struct Lamb {
+    double lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-6, weight_decay = 0;
+    friend bool operator==(const Lamb&, const Lamb&) = default;
+};
+/// Chen et al. 2023, arXiv:2302.06675: p -= lr (sign(beta1 m + (1 - beta1) g) + weight_decay p), m = beta2 m + (1 - beta2) g.
+struct Lion {
+    double lr = 1e-4, beta1 = 0.9, beta2 = 0.99, weight_decay = 0;
+    friend bool operator==(const Lion&, const Lion&) = default;
+};
+/// Jordan et al. 2024, kellerjordan.github.io/posts/muon: the momentum of a matrix (a convolution's weight is [K, C R S]) made orthogonal
+/// by Newton-Schulz steps, times sqrt(max(1, rows / columns)); decay decoupled. Parameters of rank 0 and 1 and `elementwise` groups are
+/// AdamW's, whose rate follows the schedule too.
+struct Muon {
+    double lr = 0.02, momentum = 0.95, weight_decay = 0;
+    bool nesterov = true;
+    int steps = 5;
+    double adamw_lr = 3e-4, beta1 = 0.9, beta2 = 0.95, eps = 1e-8;
+    friend bool operator==(const Muon&, const Muon&) = default;
+};
+using Optimizer = std::variant<Sgd, Adam, AdamW, RMSprop, Adagrad, Adadelta, Lars, Lamb, Lion, Muon>;
 
-/// "sgd", "adam", "adamw", "rmsprop", "adagrad", "adadelta".
+/// "sgd", "adam", "adamw", "rmsprop", "adagrad", "adadelta", "lars", "lamb", "lion", "muon".
 [[nodiscard]] std::string_view name_of(const Optimizer& optimizer);
 [[nodiscard]] double learning_rate_of(const Optimizer& optimizer);
-/// Momentum of Sgd (where it has one), beta1 of Adam and AdamW: what a one-cycle schedule moves; nothing for the others.
+/// Momentum of Sgd (where it has one) and Lars, beta1 of Adam, AdamW and Lamb: what a one-cycle schedule moves; nothing for the others.
 [[nodiscard]] std::optional<double> momentum_of(const Optimizer& optimizer);
 /// By name, with options by field name (flags are 0 or 1; form is 0, 1, 2 in the order of MomentumForm). Throws ArgumentError naming the
 /// nearest for an unknown name or option, and for a value outside its domain.
 [[nodiscard]] Optimizer make_optimizer(std::string_view name, const std::map<std::string, double>& options = {});
+
+/// Parameters that are trained otherwise than the rest, by glob patterns; the first group that fits a parameter counts.
+struct ParameterGroup {
+    std::string name{};                     ///< for messages
+    std::vector<std::string> parameters{};
+    double lr = 1, weight_decay = 1;        ///< factors of the optimiser's
+    bool elementwise = false;               ///< without the per-layer rule of Lars, Lamb and Muon
+    friend bool operator==(const ParameterGroup&, const ParameterGroup&) = default;
+};
 
 /// What one training step does around the optimiser.
 struct StepSpec {
@@ -86,7 +122,16 @@ struct StepSpec {
     double clip_value = 0;              ///< each gradient element kept within plus or minus this; 0: off
     bool decay_norms_and_biases = true; ///< false: parameters of rank 0 and 1 (biases, norm scales and shifts) are not decayed
     std::vector<std::string> no_decay{};///< glob patterns of further parameters that are not decayed: "conv1.*"
-    std::vector<std::string> frozen{};  ///< glob patterns of parameters that are not trained
+    /// Glob patterns of parameters that are not trained. A batch norm whose scale is frozen uses its running statistics and leaves them.
+    std::vector<std::string> frozen{};
+    std::vector<ParameterGroup> groups{};
+    /// Batches whose mean gradient makes one update (the last update of an epoch may have fewer).
+    std::int64_t accumulate = 1;
+    /// Running mean of the weights and of batch norm's statistics: a = d a + (1 - d) p with d = min(ema, (1 + t) / (10 + t)); 0: off.
+    double ema = 0;
+    /// Every so many updates the weights go back to slow + alpha (p - slow), which becomes slow. Zhang et al. 2019, arXiv:1907.08610; 0: off.
+    std::int64_t lookahead_every = 0;
+    double lookahead_alpha = 0.5;
     bool log_gradient_norm = false;     ///< adds the output "gradient_norm" (there anyway when clip_norm is on)
     bool momentum_input = false;        ///< momentum (beta1) is read from the input "momentum", so that a schedule can move it
 };
@@ -95,9 +140,15 @@ struct StepSpec {
 [[nodiscard]] bool matches_glob(std::string_view pattern, std::string_view name);
 
 /// Appends gradients, clipping and updates for every trainable parameter `loss` depends on: with them the graph is a whole training
-/// step. Declares the inputs "lr" and, where the optimiser counts, "t" (the number of this update, from 1), of rank 0; and the state
-/// "optimizer.<slot>.<parameter>" (not trainable). Throws ArgumentError when a pattern matches nothing or nothing is trained.
+/// step. Declares the inputs "lr" and, where they are needed, "t" (the number of this update, from 1), "momentum", "batches" (how many
+/// are accumulated with this one), "ema_rate" and "lookahead" (1 when it is due), of rank 0; and the state "optimizer.<slot>.<parameter>"
+/// (not trainable). Throws ArgumentError when a pattern matches nothing or nothing is trained.
 void append_optimizer(Graph& graph, const Value& loss, const Optimizer& optimizer, const StepSpec& spec = {});
+/// The step that only adds its gradients to those waiting for the update, with the state of append_optimizer().
+void append_accumulation(Graph& graph, const Value& loss, const StepSpec& spec);
+/// The graph of `loss` with batch norms whose scale (or, without one, whose running mean) a pattern names on their running statistics,
+/// which are no longer updated; `loss` becomes the value there.
+[[nodiscard]] Graph with_frozen_norms(const Graph& graph, const std::vector<std::string>& frozen, Value& loss);
 inline constexpr std::string_view optimizer_prefix = "optimizer.";
 
 // ---- schedules ------------------------------------------------------------------------------
@@ -257,8 +308,9 @@ struct CheckpointFacts {
 [[nodiscard]] CheckpointFacts facts_of(const Checkpoint& checkpoint);
 /// The same from the metadata of a weights file; `file` stands in messages.
 [[nodiscard]] CheckpointFacts facts_of(const Metadata& metadata, std::string_view file);
-/// The tensors of a checkpoint's file that are the network's.
+/// The tensors of a checkpoint's file that are the network's; where the run averages weights (EMA, SWA), the averages.
 [[nodiscard]] Parameters without_optimizer(const Parameters& file);
+inline constexpr std::string_view average_prefix = "optimizer.average.";
 /// The JSON object that `facts_of` reads: what a weights file needs to be run by itself.
 [[nodiscard]] std::string to_text(const CheckpointFacts& facts);
 
@@ -269,6 +321,7 @@ struct StepResult {
     double loss = 0;
     std::map<std::string, double> scalars;
     std::map<std::string, Tensor> tensors;  ///< outputs of higher rank, e.g. "logits"
+    bool is_update = true;                  ///< false where gradients were only accumulated
 };
 
 struct TrainerSpec {
@@ -288,17 +341,19 @@ public:
     Trainer(Trainer&&) noexcept;
 
     StepResult step(const Batch& batch);
-    /// Inputs by name; `lr` and `momentum` replace the optimiser's for this step.
-    StepResult step(const std::map<std::string, Tensor>& inputs, std::optional<double> lr = {}, std::optional<double> momentum = {});
+    /// Inputs by name; `lr` and `momentum` replace the optimiser's for this step. `update_now`: with what is accumulated so far.
+    StepResult step(const std::map<std::string, Tensor>& inputs, std::optional<double> lr = {}, std::optional<double> momentum = {}, bool update_now = false);
 
     /// Parameters and buffers of the network, without the optimiser's.
     [[nodiscard]] Parameters parameters() const;
     [[nodiscard]] Parameters optimizer_state() const;
     /// Every tensor named here replaces the trainer's; throws ArgumentError for an unknown name, ShapeError for another shape.
     void load(const Parameters& parameters);
-    /// Updates made so far, and the address of the next step's random numbers. fit() sets both when it resumes.
+    /// Updates made so far, batches accumulated since the last one, and the address of the next step's random numbers. fit() sets
+    /// them when it resumes.
     [[nodiscard]] std::int64_t updates() const;
-    void set_progress(std::int64_t updates, std::int64_t random_step);
+    [[nodiscard]] std::int64_t accumulated() const;
+    void set_progress(std::int64_t updates, std::int64_t random_step, std::int64_t accumulated = 0);
     /// The whole step as one graph.
     [[nodiscard]] const Graph& graph() const;
     [[nodiscard]] Program& program();
@@ -368,6 +423,11 @@ struct FitSpec {
     std::vector<Callback> callbacks{};
     const std::atomic<bool>* stop = nullptr;  ///< set by a signal handler: finish the step, save, return
     CompileOptions compile{};
+    std::int64_t swa_from = 0;       ///< from this epoch (from 1) on the weights at the end of each are averaged; 0: off. Izmailov et al. 2018, arXiv:1803.05407
+    std::int64_t patience = 0;       ///< epochs without a better metric that end the run; 0: off
+    double min_delta = 0;            ///< by how much better
+    double time_budget_minutes = 0;  ///< of this call: then it is evaluated, saved and ended; 0: off
+    std::string recipe{};            ///< the recipe as resolved (TOML): kept in the run directory as recipe.toml
 };
 
 struct FitResult {
@@ -377,16 +437,44 @@ struct FitResult {
     std::int64_t best_epoch = -1;
     std::optional<Evaluation> last_evaluation;
     bool is_stopped = false;               ///< by the caller's wish before all epochs were done
+    std::string ended{};                   ///< why fewer epochs than wanted were made, where patience or the time budget ended them
     std::int64_t resumed_from = 0;         ///< updates already made when this call began
     std::vector<std::string> warnings;     ///< damaged pictures, left out
-    Parameters parameters;
+    Parameters parameters;                 ///< averaged ones where the run averages
     double seconds = 0;                    ///< of training steps and loading, without evaluation
 };
 
-/// Trains `network` (input "image", the output that scores_of() finds). Run directory: config.json, metrics.jsonl,
+/// Trains `network` (input "image", the output that scores_of() finds). Run directory: config.json, recipe.toml, metrics.jsonl,
 /// checkpoint-last.safetensors, checkpoint-best.safetensors. Killed at any moment and resumed, it ends with the bytes of a run never stopped.
 /// Throws Error on a NaN or infinite loss, naming the node that made it first; the last good checkpoint stays.
 FitResult fit(const Graph& network, const FitSpec& spec);
+
+/// Batch norm's running statistics as those of a whole pass over the loader's epoch, weights as they are and nothing dropped: mean and
+/// unbiased variance over all pictures of what each layer sees while every layer before it normalises by its batch.
+[[nodiscard]] Parameters reestimate_batch_norm(const Graph& network, const Parameters& parameters, const Loader& loader, std::int64_t epoch, const CompileOptions& compile = {});
+
+/// How far each trainable parameter went: |after - before| / |before| in L2 norms (the plain distance where it began at 0).
+struct ParameterChange {
+    std::string name;
+    double relative = 0;
+};
+[[nodiscard]] std::vector<ParameterChange> parameter_changes(const Graph& network, const Parameters& before, const Parameters& after);
+
+/// Learning-rate range test. Smith 2017, arXiv:1506.01186, sec. 3.3: the rate grows exponentially from step to step, from `from` to `to`,
+/// until the loss is more than four times its best.
+struct FindLrSpec {
+    double from = 1e-6, to = 10;
+    std::int64_t steps = 100;
+};
+struct FindLrResult {
+    struct Point {
+        double lr = 0, loss = 0, smoothed = 0;  ///< smoothed: running mean of the loss, decay 0.9, without its start's bias
+    };
+    std::vector<Point> points;
+    double steepest = 0;  ///< rate at which the smoothed loss falls fastest per factor of the rate
+    double lowest = 0;    ///< rate at which it is lowest; a tenth of it is a safe choice
+};
+[[nodiscard]] FindLrResult find_learning_rate(const Graph& network, const FitSpec& spec, const FindLrSpec& range = {});
 
 /// The output "logits" or "out", or the network's only one: [N, L]. Throws ArgumentError otherwise.
 [[nodiscard]] Value scores_of(const Graph& network);

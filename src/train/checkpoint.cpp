@@ -59,8 +59,11 @@ CheckpointFacts facts_of(const Metadata& metadata, std::string_view file) {
 
 Parameters without_optimizer(const Parameters& file) {
     Parameters network;
-    for (const std::string& name : file.names())
-        if (!name.starts_with(optimizer_prefix)) network.set(name, file.at(name));
+    for (const std::string& name : file.names()) {
+        if (name.starts_with(optimizer_prefix)) continue;
+        const std::string average = std::string(average_prefix) + name;
+        network.set(name, file.at(file.has(average) ? average : name));
+    }
     return network;
 }
 

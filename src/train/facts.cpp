@@ -58,6 +58,12 @@ Json to_json(const Optimizer& optimizer) {
                 return Json{{"lr", o.lr}, {"lr_decay", o.lr_decay}, {"eps", o.eps}, {"weight_decay", o.weight_decay}, {"initial_accumulator", o.initial_accumulator}};
             },
             [](const Adadelta& o) { return Json{{"lr", o.lr}, {"rho", o.rho}, {"eps", o.eps}, {"weight_decay", o.weight_decay}}; },
+            [](const Lars& o) { return Json{{"lr", o.lr}, {"momentum", o.momentum}, {"weight_decay", o.weight_decay}, {"trust", o.trust}}; },
+            [](const Lion& o) { return Json{{"lr", o.lr}, {"beta1", o.beta1}, {"beta2", o.beta2}, {"weight_decay", o.weight_decay}}; },
+            [](const Muon& o) {
+                return Json{{"lr", o.lr}, {"momentum", o.momentum}, {"weight_decay", o.weight_decay}, {"nesterov", o.nesterov}, {"steps", o.steps},
+                            {"adamw_lr", o.adamw_lr}, {"beta1", o.beta1}, {"beta2", o.beta2}, {"eps", o.eps}};
+            },
             [](const auto& o) { return Json{{"lr", o.lr}, {"beta1", o.beta1}, {"beta2", o.beta2}, {"eps", o.eps}, {"weight_decay", o.weight_decay}}; },
         },
         optimizer));
@@ -90,7 +96,10 @@ Json to_json(const Schedule& schedule) {
 }
 
 Json to_json(const StepSpec& s) {
-    return {{"clip_norm", s.clip_norm}, {"clip_value", s.clip_value}, {"decay_norms_and_biases", s.decay_norms_and_biases}, {"no_decay", s.no_decay}, {"frozen", s.frozen}};
+    Json groups = Json::array();
+    for (const ParameterGroup& g : s.groups) groups.push_back({{"parameters", g.parameters}, {"lr", g.lr}, {"weight_decay", g.weight_decay}, {"elementwise", g.elementwise}});
+    return {{"clip_norm", s.clip_norm}, {"clip_value", s.clip_value}, {"decay_norms_and_biases", s.decay_norms_and_biases}, {"no_decay", s.no_decay}, {"frozen", s.frozen},
+            {"groups", groups}, {"accumulate", s.accumulate}, {"ema", s.ema}, {"lookahead_every", s.lookahead_every}, {"lookahead_alpha", s.lookahead_alpha}};
 }
 
 Json parse_json(std::string_view text, std::string_view file) {

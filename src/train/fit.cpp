@@ -25,6 +25,8 @@ struct Progress {
     std::vector<double> history;
     double best_metric = 0;
     std::int64_t best_epoch = -1;
+    std::int64_t accumulated = 0;      ///< batches since the last update
+    std::int64_t averaged = 0;         ///< epochs in the average of weights
 };
 
 bool is_finite(const Parameters& parameters) {
@@ -49,14 +51,16 @@ public:
     FitResult go() {
         begin();
         bool goes_on = true;
-        while (goes_on && progress_.epoch < spec_.epochs) goes_on = run_epoch();
-        result_.is_stopped = progress_.epoch < spec_.epochs;
+        while (goes_on && progress_.epoch < spec_.epochs && !has_lost_patience()) goes_on = run_epoch();
+        result_.is_stopped = progress_.epoch < spec_.epochs && !has_lost_patience();
+        if (has_lost_patience()) result_.ended = fmt::format("no better {} for {} epochs", spec_.metric, spec_.patience);
+        else if (is_over_budget()) end_of_budget();
         result_.epochs = progress_.epoch;
         result_.updates = progress_.updates;
         result_.history = progress_.history;
         result_.best_metric = progress_.best_metric;
         result_.best_epoch = progress_.best_epoch;
-        result_.parameters = trainer_.parameters();
+        result_.parameters = network_parameters();
         result_.warnings = spec_.train->damaged();
         if (spec_.validation) {
             const auto more = spec_.validation->damaged();
@@ -71,6 +75,10 @@ private:
         require<ArgumentError>(spec.epochs > 0 && spec.batch > 0, "fit: epochs and batch are at least 1, got {} and {}", spec.epochs, spec.batch);
         require<ArgumentError>(spec.metric == "top1" || spec.metric == "topk" || spec.metric == "loss", "fit: no metric '{}'; there are top1, topk, loss", spec.metric);
         require<ArgumentError>(spec.metric != "topk" || spec.validation != nullptr, "fit: metric 'topk' needs a validation set");
+        require<ArgumentError>(spec.swa_from >= 0 && spec.patience >= 0 && spec.min_delta >= 0 && spec.time_budget_minutes >= 0,
+                               "fit: swa_from, patience, min_delta and the time budget are at least 0 (0 is off), got {}, {}, {} and {}", spec.swa_from, spec.patience, spec.min_delta,
+                               spec.time_budget_minutes);
+        require<ArgumentError>(spec.swa_from == 0 || spec.step.ema == 0, "fit: swa_from and ema both average the weights: leave one out");
         require<ArgumentError>(!spec.resume || !spec.out.empty(), "fit: to resume, the run directory has to be named (out)");
         const auto* one_cycle = std::get_if<OneCycle>(&spec.schedule.kind);
         if (one_cycle != nullptr && one_cycle->cycle_momentum && momentum_of(spec.optimizer)) spec.step.momentum_input = true;
@@ -97,7 +105,7 @@ private:
         json["validation"] = spec_.validation ? Json(spec_.validation->name()) : Json(nullptr);
         json.update({{"batch", spec_.batch}, {"drop_last", spec_.drop_last}, {"loss", spec_.loss_name}, {"lowest_wins", spec_.lowest_wins}, {"optimizer", to_json(spec_.optimizer)},
                      {"schedule", to_json(spec_.schedule)}, {"step", to_json(spec_.step)}, {"augment", to_json(spec_.augment)}, {"preprocess", to_json(spec_.preprocess)},
-                     {"metric", spec_.metric}, {"k", spec_.k}, {"seed", spec_.seed}});
+                     {"metric", spec_.metric}, {"k", spec_.k}, {"seed", spec_.seed}, {"swa_from", spec_.swa_from}});
         json["compile"] = {{"backend", spec_.compile.backend}, {"precision", spec_.compile.precision == Precision::f64 ? "f64" : "f32"}, {"fuse", spec_.compile.fuse}};
         if (depends_on_length(spec_.schedule)) json["epochs"] = spec_.epochs;
         return json;
@@ -108,8 +116,10 @@ private:
                    {"preprocess", to_json(spec_.preprocess)}, {"dataset", spec_.train->name()}, {"epoch", progress_.epoch}, {"step", progress_.step},
                    {"updates", progress_.updates}, {"seed", spec_.seed}, {"loss_sum", progress_.loss_sum}, {"images", progress_.images}, {"correct", progress_.correct},
                    {"skipped", progress_.skipped}, {"metric", spec_.metric}, {"history", progress_.history}, {"best_metric", progress_.best_metric},
-                   {"best_epoch", progress_.best_epoch}, {"recipe", recipe()}};
-        return {trainer_.parameters(), trainer_.optimizer_state(), facts.dump()};
+                   {"best_epoch", progress_.best_epoch}, {"accumulated", progress_.accumulated}, {"averaged", progress_.averaged}, {"recipe", recipe()}};
+        Parameters state = trainer_.optimizer_state();
+        for (const std::string& name : average_.names()) state.set(name, average_.at(name));
+        return {trainer_.parameters(), std::move(state), facts.dump()};
     }
 
     void restore(const Checkpoint& checkpoint, const std::string& file) {
@@ -120,7 +130,7 @@ private:
                 require<ArgumentError>(then.contains(key) && then.at(key) == value, "'{}' was made with {} {}, this run has {}: it would not continue the same run", file, key,
                                        then.contains(key) ? then.at(key).dump() : "nothing", value.dump());
             progress_ = {facts.at("epoch"),   facts.at("step"),    facts.at("updates"), facts.at("loss_sum"),    facts.at("images"),
-                         facts.at("correct"), facts.at("skipped"), facts.at("history"), facts.at("best_metric"), facts.at("best_epoch")};
+                         facts.at("correct"), facts.at("skipped"), facts.at("history"), facts.at("best_metric"), facts.at("best_epoch"), facts.at("accumulated"), facts.at("averaged")};
         } catch (const nlohmann::json::exception& error) {
             fail<FormatError>("'{}' cannot be resumed: {}", file, error.what());
         }
@@ -129,12 +139,73 @@ private:
                 require<FormatError>(checkpoint.parameters.has(name) || checkpoint.optimizer.has(name), "'{}' cannot be resumed: it lacks '{}' {}", file, name,
                                      expected.at(name).shape());
         trainer_.load(checkpoint.parameters);
-        trainer_.load(checkpoint.optimizer);
-        trainer_.set_progress(progress_.updates, random_step());
+        Parameters state;
+        average_ = {};
+        for (const std::string& name : checkpoint.optimizer.names())
+            (progress_.averaged > 0 && name.starts_with(average_prefix) ? average_ : state).set(name, checkpoint.optimizer.at(name));
+        trainer_.load(state);
+        trainer_.set_progress(progress_.updates, random_step(), progress_.accumulated);
     }
 
     /// The address of this step's random numbers: its place in the run, whatever happened before.
     [[nodiscard]] std::int64_t random_step() const { return progress_.epoch * loader_.steps() + progress_.step; }
+
+    /// What is evaluated, saved for prediction and returned: the averages where there are any.
+    [[nodiscard]] Parameters network_parameters() const {
+        Parameters all = trainer_.parameters();
+        const auto take = [&](const Parameters& state) {
+            for (const std::string& name : state.names())
+                if (name.starts_with(average_prefix)) all.set(name.substr(average_prefix.size()), state.at(name));
+        };
+        if (spec_.step.ema > 0 && progress_.updates > 0) take(trainer_.optimizer_state());
+        take(average_);
+        return all;
+    }
+
+    /// Stochastic weight averaging: the weights join the mean of those before, then batch norm's statistics are those of the mean.
+    void average_weights() {
+        const Parameters now = trainer_.parameters();
+        Parameters mean = now;
+        for (const ParameterInfo& info : network_.parameters()) {
+            if (!info.is_trainable || progress_.averaged == 0) continue;
+            const Tensor &value = now.at(info.name), &before = average_.at(std::string(average_prefix) + info.name);
+            Tensor joined(value.shape(), value.dtype());
+            for (std::int64_t i = 0; i < value.elements(); ++i) joined.set(i, before.at(i) + (value.at(i) - before.at(i)) / static_cast<double>(progress_.averaged + 1));
+            mean.set(info.name, joined);
+        }
+        ++progress_.averaged;
+        mean = reestimate_batch_norm(network_, mean, loader_, progress_.epoch, spec_.compile);
+        average_ = {};
+        for (const std::string& name : mean.names()) average_.set(std::string(average_prefix) + name, mean.at(name));
+    }
+
+    [[nodiscard]] bool has_lost_patience() const {
+        if (spec_.patience == 0) return false;
+        std::int64_t waited = 0;
+        double best = 0;
+        for (std::size_t i = 0; i < progress_.history.size(); ++i) {
+            const double metric = progress_.history[i];
+            const bool is_better = i == 0 || (bigger_is_better_ ? metric > best + spec_.min_delta : metric < best - spec_.min_delta);
+            waited = is_better ? 0 : waited + 1;
+            if (is_better) best = metric;
+        }
+        return waited >= spec_.patience;
+    }
+
+    [[nodiscard]] bool is_over_budget() const { return spec_.time_budget_minutes > 0 && seconds_since(start_) > 60 * spec_.time_budget_minutes; }
+
+    /// Says so; weights in the middle of an epoch are evaluated too.
+    void end_of_budget() {
+        if (progress_.epoch >= spec_.epochs) return;
+        result_.ended = fmt::format("the time budget of {:g} minutes is spent", spec_.time_budget_minutes);
+        if (progress_.step > 0 && spec_.validation) result_.last_evaluation = evaluate_now();
+    }
+
+    [[nodiscard]] Evaluation evaluate_now() const {
+        return evaluate(network_, network_parameters(), spec_.validation,
+                        {.batch = std::max<std::int64_t>(spec_.batch, 256), .k = spec_.k, .preprocess = spec_.preprocess, .loader_threads = spec_.loader_threads,
+                         .loss = spec_.loss, .lowest_wins = spec_.lowest_wins, .compile = spec_.compile});
+    }
 
     void begin() {
         start_ = last_save_ = Clock::now();
@@ -147,7 +218,7 @@ private:
         config["epochs"] = spec_.epochs;
         config["threads"] = threads();
         config["build"] = {{"fovea", "0.1.0"}, {"compiler", __VERSION__}};
-        directory_.write_config(config);
+        directory_.write_config(config, spec_.recipe);
         directory_.open_metrics(progress_.updates, progress_.epoch);
         // A first checkpoint at once: an unwritable or full disk shows now, and there is always one to go back to.
         if (!resumes) save();
@@ -182,8 +253,9 @@ private:
 
     StepResult step(const Batch& batch) {
         const ScheduleValue now = schedule();
-        trainer_.set_progress(progress_.updates, random_step());
-        return trainer_.step({{"image", batch.images}, {"label", batch.labels}}, now.lr, now.momentum);
+        trainer_.set_progress(progress_.updates, random_step(), progress_.accumulated);
+        // The last batch of an epoch makes an update of what there is: the next epoch begins with nothing waiting.
+        return trainer_.step({{"image", batch.images}, {"label", batch.labels}}, now.lr, now.momentum, progress_.step + 1 == loader_.steps());
     }
 
     void count(const Batch& batch, const StepResult& done) {
@@ -192,7 +264,8 @@ private:
         progress_.images += images;
         progress_.skipped += batch.skipped;
         progress_.step = batch.step + 1;
-        ++progress_.updates;
+        progress_.updates += done.is_update;
+        progress_.accumulated = trainer_.accumulated();
         const Tensor outputs = done.tensors.at("scores").to(DType::f32);
         const auto scores = outputs.data<float>();
         const auto classes = static_cast<std::size_t>(outputs.shape()[1]);
@@ -218,11 +291,12 @@ private:
             StepReport report{progress_.epoch, batch->step, loader_.steps(), progress_.updates, done.loss, progress_.loss_sum / made,
                               static_cast<double>(progress_.correct) / made, lr, static_cast<double>(images_now) / seconds, 0, done.scalars};
             report.epoch_seconds_left = static_cast<double>(loader_.steps() - progress_.step) * static_cast<double>(spec_.batch) / report.images_per_second;
-            if (spec_.log_every_steps > 0 && progress_.updates % spec_.log_every_steps == 0) log_step(report);
+            if (spec_.log_every_steps > 0 && done.is_update && progress_.updates % spec_.log_every_steps == 0) log_step(report);
             bool goes_on = true;
             for (const Callback& callback : spec_.callbacks) goes_on &= !callback.on_step || callback.on_step(report);
             goes_on &= spec_.stop == nullptr || !spec_.stop->load();
-            const bool is_due = (spec_.save_every_steps > 0 && progress_.updates % spec_.save_every_steps == 0) ||
+            goes_on &= !is_over_budget();
+            const bool is_due = (spec_.save_every_steps > 0 && done.is_update && progress_.updates % spec_.save_every_steps == 0) ||
                                 (spec_.save_every_minutes > 0 && seconds_since(last_save_) > 60 * spec_.save_every_minutes);
             if (!goes_on || is_due) save();
             if (!goes_on) {
@@ -241,10 +315,9 @@ private:
         const auto made = static_cast<double>(progress_.images);
         EpochReport report{progress_.epoch, progress_.updates, progress_.loss_sum / made, static_cast<double>(progress_.correct) / made, {}, false, lr, seconds,
                            static_cast<double>(images_now) / std::max(seconds, 1e-9)};
+        if (spec_.swa_from > 0 && progress_.epoch + 1 >= spec_.swa_from) average_weights();
         if (spec_.validation) {
-            report.validation = evaluate(network_, trainer_.parameters(), spec_.validation,
-                                         {.batch = std::max<std::int64_t>(spec_.batch, 256), .k = spec_.k, .preprocess = spec_.preprocess, .loader_threads = spec_.loader_threads,
-                                          .loss = spec_.loss, .lowest_wins = spec_.lowest_wins, .compile = spec_.compile});
+            report.validation = evaluate_now();
             result_.last_evaluation = report.validation;
         }
         const double metric = spec_.metric == "loss"   ? (report.validation ? report.validation->loss : report.train_loss)
@@ -266,7 +339,7 @@ private:
         save();
         bool goes_on = true;
         for (const Callback& callback : spec_.callbacks) goes_on &= !callback.on_epoch || callback.on_epoch(report);
-        return goes_on && (spec_.stop == nullptr || !spec_.stop->load());
+        return goes_on && (spec_.stop == nullptr || !spec_.stop->load()) && !is_over_budget();
     }
 
     void log_step(const StepReport& report) {
@@ -302,7 +375,8 @@ private:
                     const ScheduleValue now = schedule();
                     const StepResult done = step(*batch);
                     if (std::isfinite(done.loss) && is_finite(trainer_.parameters()) && is_finite(trainer_.optimizer_state())) {
-                        ++progress_.updates;
+                        progress_.updates += done.is_update;
+                        progress_.accumulated = trainer_.accumulated();
                         if (progress_.epoch == failed.epoch && progress_.step >= failed.step) return;
                         continue;
                     }
@@ -332,6 +406,7 @@ private:
     bool bigger_is_better_ = true;
     Progress progress_;
     FitResult result_;
+    Parameters average_;  ///< of SWA, named as in a checkpoint
     std::optional<Checkpoint> snapshot_;
     Clock::time_point start_, last_save_;
 };

@@ -24,13 +24,15 @@ void RunDirectory::remove_leftovers() const {
     std::error_code ignored;
     for (const auto& entry : std::filesystem::directory_iterator(path_, ignored)) {
         const std::string name = entry.path().filename().string();
-        for (const std::string_view written : {"checkpoint-last.safetensors.", "checkpoint-best.safetensors.", "config.json.", "metrics.jsonl."})
+        for (const std::string_view written : {"checkpoint-last.safetensors.", "checkpoint-best.safetensors.", "config.json.", "recipe.toml.", "metrics.jsonl."})
             if (name.starts_with(written) && name.size() == written.size() + 6) std::filesystem::remove(entry.path(), ignored);
     }
 }
 
-void RunDirectory::write_config(const Json& config) const {
-    if (is_on()) write_file_atomically((path_ / "config.json").string(), config.dump(2) + "\n");
+void RunDirectory::write_config(const Json& config, const std::string& recipe) const {
+    if (!is_on()) return;
+    write_file_atomically((path_ / "config.json").string(), config.dump(2) + "\n");
+    if (!recipe.empty()) write_file_atomically((path_ / "recipe.toml").string(), recipe);
 }
 
 void RunDirectory::open_metrics(std::int64_t updates, std::int64_t epochs) {

@@ -1,4 +1,4 @@
-// runs/NAME: config.json, metrics.jsonl and the checkpoints.
+// runs/NAME: config.json, recipe.toml, metrics.jsonl and the checkpoints.
 #pragma once
 
 #include <cstdio>
@@ -22,7 +22,8 @@ public:
     [[nodiscard]] const std::filesystem::path& path() const { return path_; }
     /// What writers that were killed left behind: "checkpoint-last.safetensors.Xa81b2".
     void remove_leftovers() const;
-    void write_config(const Json& config) const;
+    /// config.json, and recipe.toml where there is a recipe.
+    void write_config(const Json& config, const std::string& recipe) const;
 
     /// Opens metrics.jsonl, without the lines that lie after `updates` updates and `epochs` finished epochs: a resumed run writes them again.
     void open_metrics(std::int64_t updates, std::int64_t epochs);

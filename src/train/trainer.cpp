@@ -14,8 +14,18 @@ namespace fovea {
 struct Trainer::Impl {
     Impl(Graph given, const Value& given_loss, const Optimizer& given_optimizer, const TrainerSpec& given_spec)
         : graph(std::move(given)), optimizer(given_optimizer), spec(given_spec) {
-        const Value loss(&graph, given_loss.id(), given_loss.output());
+        Value loss(&graph, given_loss.id(), given_loss.output());
+        if (!spec.step.frozen.empty()) {
+            Graph frozen = with_frozen_norms(graph, spec.step.frozen, loss);
+            graph = std::move(frozen);
+            loss = Value(&graph, loss.id(), loss.output());
+        }
         keep_outputs(loss);
+        Graph gathering;
+        if (spec.step.accumulate > 1) {
+            gathering = graph.clone();
+            append_accumulation(gathering, Value(&gathering, loss.id(), loss.output()), spec.step);
+        }
         append_optimizer(graph, loss, optimizer, spec.step);
         for (const ParameterInfo& info : graph.parameters()) (info.name.starts_with(optimizer_prefix) ? optimizer_names : network_names).push_back(info.name);
         for (const Value& input : graph.inputs()) input_names.push_back(input.path());
@@ -23,6 +33,7 @@ struct Trainer::Impl {
         CompileOptions options = spec.compile;
         options.inference = false;
         program = std::make_unique<Program>(graph.clone(), state, options);
+        if (spec.step.accumulate > 1) gather = std::make_unique<Program>(std::move(gathering), state, options);
     }
 
     /// The loss, every other scalar, and the tensors asked for: nothing else is copied out of a step.
@@ -42,7 +53,16 @@ struct Trainer::Impl {
         if (has_input("lr")) inputs["lr"] = Tensor::scalar(lr);
         if (has_input("t")) inputs["t"] = Tensor::scalar(static_cast<double>(update));
         if (has_input("momentum")) inputs["momentum"] = Tensor::scalar(momentum);
+        if (has_input("batches")) inputs["batches"] = Tensor::scalar(static_cast<double>(accumulated + 1));
+        if (has_input("ema_rate")) inputs["ema_rate"] = Tensor::scalar(ema_rate(update));
+        if (has_input("lookahead")) inputs["lookahead"] = Tensor::scalar(update % spec.step.lookahead_every == 0 ? 1.0 : 0.0);
         return inputs;
+    }
+
+    /// The part of the newest weights in the average: all at the first update, so that it begins where they are.
+    [[nodiscard]] double ema_rate(std::int64_t update) const {
+        const auto t = static_cast<double>(update);
+        return update <= 1 ? 1 : 1 - std::min(spec.step.ema, (1 + t) / (10 + t));
     }
 
     [[nodiscard]] Parameters read(const std::vector<std::string>& names) const {
@@ -56,8 +76,8 @@ struct Trainer::Impl {
     TrainerSpec spec;
     std::vector<std::string> network_names, optimizer_names, input_names;
     std::shared_ptr<State> state;
-    std::unique_ptr<Program> program;
-    std::int64_t updates = 0, random_step = 0;
+    std::unique_ptr<Program> program, gather;  ///< gather: the step that only accumulates, where there is one
+    std::int64_t updates = 0, random_step = 0, accumulated = 0;
 };
 
 Trainer::Trainer(const Value& loss, const Optimizer& optimizer, const TrainerSpec& spec) : impl_(std::make_unique<Impl>(loss.graph().clone(), loss, optimizer, spec)) {}
@@ -70,18 +90,22 @@ StepResult Trainer::step(const Batch& batch) {
     return step(inputs);
 }
 
-StepResult Trainer::step(const std::map<std::string, Tensor>& inputs, std::optional<double> lr, std::optional<double> momentum) {
+StepResult Trainer::step(const std::map<std::string, Tensor>& inputs, std::optional<double> lr, std::optional<double> momentum, bool update_now) {
     Impl& self = *impl_;
-    const auto given = self.with_scalars(inputs, lr.value_or(learning_rate_of(self.optimizer)), momentum.value_or(momentum_of(self.optimizer).value_or(0)), self.updates + 1);
-    const std::vector<Tensor> outputs = self.program->run(given, {.seed = self.spec.seed, .step = static_cast<std::uint64_t>(self.random_step)});
     StepResult result;
+    result.is_update = update_now || self.accumulated + 1 >= self.spec.step.accumulate;
+    Program& program = result.is_update ? *self.program : *self.gather;
+    const auto given = !result.is_update ? inputs
+                                         : self.with_scalars(inputs, lr.value_or(learning_rate_of(self.optimizer)), momentum.value_or(momentum_of(self.optimizer).value_or(0)), self.updates + 1);
+    const std::vector<Tensor> outputs = program.run(given, {.seed = self.spec.seed, .step = static_cast<std::uint64_t>(self.random_step)});
     for (std::size_t i = 0; i < outputs.size(); ++i) {
-        const std::string& name = self.graph.outputs()[i].first;
+        const std::string& name = program.graph().outputs()[i].first;
         if (name == "loss") result.loss = outputs[i].at(0);
         if (outputs[i].shape().rank() == 0) result.scalars[name] = outputs[i].at(0);
         else result.tensors[name] = outputs[i];
     }
-    ++self.updates;
+    self.updates += result.is_update;
+    self.accumulated = result.is_update ? 0 : self.accumulated + 1;
     ++self.random_step;
     if (self.spec.check_finite)
         require(std::isfinite(result.loss), "update {}: the loss is {}; a smaller learning rate (now {:g}), a warm-up or clip_norm may help", self.updates, std::isnan(result.loss) ? "NaN" : "infinite",
@@ -107,8 +131,10 @@ void Trainer::load(const Parameters& parameters) {
 }
 
 std::int64_t Trainer::updates() const { return impl_->updates; }
-void Trainer::set_progress(std::int64_t updates, std::int64_t random_step) {
+std::int64_t Trainer::accumulated() const { return impl_->accumulated; }
+void Trainer::set_progress(std::int64_t updates, std::int64_t random_step, std::int64_t accumulated) {
     impl_->updates = updates;
+    impl_->accumulated = accumulated;
     impl_->random_step = random_step;
 }
 const Graph& Trainer::graph() const { return impl_->graph; }

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "fovea/io.h"
 #include "fovea/models.h"
 #include "small_run.h"
 
@@ -105,6 +106,108 @@ TEST(Fit, StoppedAnywhereAndResumedEndsWithTheSameBytes) {
     expect_same_run(parts.path(), whole.path());
 }
 
+/// What a run may carry from step to step beyond weights and momenta.
+FitSpec loaded_fit(const std::string& kind, const std::filesystem::path& out) {
+    FitSpec spec = small_fit(out);
+    spec.schedule = {};
+    if (kind == "accumulate") spec.step.accumulate = 3, spec.save_every_steps = 2;  // 10 batches an epoch: updates of 3, 3, 3 and 1
+    else if (kind == "ema") spec.step.ema = 0.9;
+    else if (kind == "swa") spec.swa_from = 2;
+    else if (kind == "lookahead") spec.step.lookahead_every = 4;
+    else if (kind == "frozen") spec.step.frozen = {"conv1.*", "bn1.*"};
+    else if (kind == "all") spec.optimizer = make_optimizer("muon", {{"lr", 0.01}}), spec.step.accumulate = 2, spec.step.ema = 0.9, spec.step.lookahead_every = 3, spec.step.clip_norm = 1;
+    else spec.optimizer = make_optimizer(kind, {{"lr", kind == "lars" ? 1.0 : 0.003}, {"weight_decay", 0.01}});
+    return spec;
+}
+
+class Kinds : public testing::TestWithParam<std::string> {};
+
+TEST_P(Kinds, StoppedAnywhereAndResumedEndsWithTheSameBytes) {
+    const TemporaryDirectory whole("whole_" + GetParam()), parts("parts_" + GetParam());
+    const FitResult never_stopped = fit(small_network(), loaded_fit(GetParam(), whole.path()));
+    std::atomic<bool> stop = false;
+    int steps = 0;
+    for (const int pause : {1, 4, 7, 11, 1000}) {  // in steps of the loader: also between batches that are accumulated
+        FitSpec spec = loaded_fit(GetParam(), parts.path());
+        spec.resume = true;
+        spec.stop = &stop;
+        stop = false;
+        steps = 0;
+        spec.callbacks = {{.on_step = [&](const StepReport&) {
+            stop = ++steps >= pause;
+            return true;
+        }}};
+        const FitResult result = fit(small_network(), spec);
+        if (result.is_stopped) continue;
+        for (const std::string& name : never_stopped.parameters.names()) EXPECT_EQ(test::relative_l2(result.parameters.at(name), never_stopped.parameters.at(name)), 0) << name;
+    }
+    expect_same_run(parts.path(), whole.path());
+}
+INSTANTIATE_TEST_SUITE_P(Fit, Kinds, testing::Values("adam", "adamw", "rmsprop", "adagrad", "adadelta", "lars", "lamb", "lion", "muon", "accumulate", "ema", "swa", "lookahead", "frozen", "all"),
+                         [](const auto& kind) { return kind.param; });
+
+TEST(Fit, PredictsWithTheAverageWhereThereIsOne) {
+    for (const char* kind : {"ema", "swa"}) {
+        const TemporaryDirectory directory(kind);
+        const FitSpec spec = loaded_fit(kind, directory.path());
+        const FitResult result = fit(small_network(), spec);
+        const Parameters file = load_safetensors((directory.path() / "checkpoint-last.safetensors").string()), network = without_optimizer(file);
+        EXPECT_GT(test::relative_l2(file.at("fc.weight"), network.at("fc.weight")), 0) << "weights and their average differ";
+        EXPECT_EQ(test::relative_l2(network.at("fc.weight"), result.parameters.at("fc.weight")), 0);
+        EXPECT_EQ(evaluate(small_network(), network, spec.validation, {.preprocess = spec.preprocess}).top1, result.last_evaluation->top1);
+    }
+}
+
+TEST(Fit, SwaAveragesTheEpochsAndReestimatesTheNorms) {
+    FitSpec spec = loaded_fit("swa", {});
+    std::vector<double> seen;
+    const TemporaryDirectory directory("swa_epochs");
+    spec.out = directory.path();
+    spec.callbacks = {{.on_epoch = [&](const EpochReport&) {
+        seen.push_back(load_checkpoint(directory.path() / "checkpoint-last.safetensors").parameters.at("fc.weight").at(5));
+        return true;
+    }}};
+    const FitResult result = fit(small_network(), spec);
+    ASSERT_EQ(seen.size(), 3U);
+    EXPECT_NEAR(result.parameters.at("fc.weight").at(5), (seen[1] + seen[2]) / 2, 1e-7);  // epochs 2 and 3
+    const Loader loader(spec.train, {.batch = spec.batch, .shuffle = true, .seed = spec.seed, .augment = spec.augment, .preprocess = spec.preprocess});
+    const Parameters again = reestimate_batch_norm(small_network(), result.parameters, loader, 2);
+    EXPECT_EQ(test::relative_l2(again.at("bn1.running_var"), result.parameters.at("bn1.running_var")), 0);
+}
+
+TEST(Fit, LosesPatience) {
+    const TemporaryDirectory directory("patience");
+    FitSpec spec = loaded_fit("sgd", directory.path());
+    spec.optimizer = Sgd{.lr = 0};
+    spec.train = spec.validation;
+    spec.augment = {};
+    spec.metric = "loss";
+    spec.patience = 2;
+    spec.min_delta = 1;
+    spec.epochs = 9;
+    const FitResult result = fit(small_network(), spec);
+    EXPECT_EQ(result.epochs, 3);
+    EXPECT_FALSE(result.is_stopped);
+    EXPECT_EQ(result.ended, "no better loss for 2 epochs");
+    spec.resume = true;
+    EXPECT_EQ(fit(small_network(), spec).epochs, 3) << "a run that is over stays so";
+}
+
+TEST(Fit, EndsWithTheTimeBudget) {
+    const TemporaryDirectory directory("budget");
+    FitSpec spec = loaded_fit("sgd", directory.path());
+    spec.epochs = 1000;
+    spec.time_budget_minutes = 1e-6;
+    const FitResult result = fit(small_network(), spec);
+    EXPECT_TRUE(result.is_stopped);
+    EXPECT_EQ(result.updates, 1);
+    EXPECT_EQ(result.ended, "the time budget of 1e-06 minutes is spent");
+    ASSERT_TRUE(result.last_evaluation);
+    EXPECT_EQ(result.last_evaluation->images, 100);
+    spec.time_budget_minutes = 0, spec.resume = true, spec.epochs = 1;
+    EXPECT_EQ(fit(small_network(), spec).updates, 10);
+}
+
 TEST(Fit, ACallbackMayEndTheRunAfterAnEpoch) {
     FitSpec spec = small_fit({}, 5);
     spec.callbacks = {{.on_epoch = [](const EpochReport& report) { return report.epoch < 1; }}};
@@ -116,6 +219,10 @@ TEST(Fit, ACallbackMayEndTheRunAfterAnEpoch) {
 // What the next test runs in a process of its own, so that it can be killed.
 TEST(Fit, DISABLED_Child) {
     FitSpec spec = small_fit(std::getenv("FOVEA_TEST_RUN"), 8);
+    // Every kind of state at once: accumulated gradients, slow and mean weights, the matrices' momenta and AdamW's moments.
+    spec.optimizer = Muon{.lr = 0.01};
+    spec.schedule = {Cosine{}};
+    spec.step = {.clip_norm = 1, .accumulate = 2, .ema = 0.9, .lookahead_every = 3};
     spec.resume = true;
     fit(small_network(), spec);
 }
