@@ -1,10 +1,12 @@
-// fovea eval RUN|WEIGHTS --data cifar10:DIR
+// fovea eval RUN|WEIGHTS [RUN ...] --data cifar10:DIR [--crops 10] [--scales 256,288]
 
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "command.h"
+#include "fovea/views.h"
 #include "network.h"
 
 namespace fovea::cli {
@@ -13,7 +15,9 @@ namespace {
 
 struct EvalArguments {
     Common common;
-    std::string path, data, model, checkpoint = "last", split = "test", backend = "cpu";
+    std::vector<std::string> paths;
+    std::string crops = "1", data, model, checkpoint = "last", split = "test", backend = "cpu";
+    std::vector<std::int64_t> scales;
     std::int64_t batch = 256, topk = 5;
     int loader_threads = 1;
 };
@@ -41,9 +45,21 @@ std::string confusion_table(const ConfusionMatrix& confusion, const std::vector<
     return table(rows, align);
 }
 
+/// One network on its usual view; several views or several networks by their averaged probabilities.
+Evaluation measure(const std::vector<Network>& networks, const DatasetPtr& data, const Views& views, const EvaluateSpec& spec) {
+    if (networks.size() == 1 && views.crops == 1 && views.scales.empty()) return evaluate(networks.front().graph, networks.front().parameters, data, spec);
+    std::vector<Member> members;
+    for (const Network& network : networks) members.push_back({&network.graph, &network.parameters, network.preprocess, network.lowest_wins});
+    return evaluate_views(members, data, views, spec);
+}
+
 void eval(const EvalArguments& a) {
     a.common.apply();
-    const Network network = load_network(a.path, a.model, a.checkpoint);
+    std::vector<Network> networks;
+    for (const std::string& path : a.paths) networks.push_back(load_network(path, a.model, a.checkpoint));
+    const Network& network = networks.front();
+    for (const Network& other : networks)
+        if (other.classes != network.classes) throw ArgumentError(fmt::format("'{}' and '{}' were trained on different classes: their answers cannot be averaged", a.paths.front(), a.paths[static_cast<std::size_t>(&other - networks.data())]));
     const DatasetPtr data = open_dataset(a.data, a.split == "train" ? Split::train : a.split == "val" ? Split::val : Split::test);
     EvaluateSpec spec;
     spec.batch = a.batch;
@@ -53,7 +69,8 @@ void eval(const EvalArguments& a) {
     spec.loss = network.loss;
     spec.lowest_wins = network.lowest_wins;
     spec.compile.backend = a.backend;
-    const Evaluation result = evaluate(network.graph, network.parameters, data, spec);
+    const Evaluation result = measure(networks, data, {.crops = a.crops == "dense" ? 0 : std::stoll(a.crops), .scales = a.scales}, spec);
+    const std::string weights = fmt::format("{}", fmt::join(a.paths, ", ")), what = networks.size() == 1 ? network.model : fmt::format("{} networks", networks.size());
     for (const std::string& damaged : data->damaged()) note(damaged + "; left out");
     const ConfusionMatrix& confusion = result.confusion;
     if (a.common.json) {
@@ -63,12 +80,12 @@ void eval(const EvalArguments& a) {
             for (std::int64_t predicted = 0; predicted < confusion.classes(); ++predicted) row.push_back(confusion.at(label, predicted));
             matrix.push_back(std::move(row));
         }
-        print_document({{"command", "eval"}, {"model", network.model}, {"weights", a.path}, {"data", data->name()}, {"images", result.images}, {"skipped_images", result.skipped},
+        print_document({{"command", "eval"}, {"model", network.model}, {"weights", weights}, {"networks", networks.size()}, {"crops", a.crops}, {"scales", a.scales}, {"data", data->name()}, {"images", result.images}, {"skipped_images", result.skipped},
                         {"loss", result.loss}, {"top1", result.top1}, {"top" + std::to_string(result.k), result.topk}, {"classes", data->classes()}, {"confusion", matrix},
                         {"recall", confusion.recall()}, {"precision", confusion.precision()}, {"seconds", result.seconds}});
         return;
     }
-    fmt::print("{} on {}: {} images in {:.2f} s ({} images/s)\n\n", network.model, data->name(), commas(result.images), result.seconds,
+    fmt::print("{} on {}: {} images in {:.2f} s ({} images/s)\n\n", what, data->name(), commas(result.images), result.seconds,
                short_count(static_cast<double>(result.images) / std::max(result.seconds, 1e-9)));
     // Beyond 20 classes a matrix no longer fits a terminal: the most frequent mistakes say more.
     if (confusion.classes() <= 20) {
@@ -93,7 +110,9 @@ void eval(const EvalArguments& a) {
 void add_eval(CLI::App& app) {
     auto a = std::make_shared<EvalArguments>();
     CLI::App* command = app.add_subcommand("eval", "Top-1, top-k, loss and confusion matrix on a data set");
-    command->add_option("network", a->path, "A run directory, an ONNX file, or a weights file with --model")->required();
+    command->add_option("network", a->paths, "A run directory, an ONNX file, or a weights file with --model; several are an ensemble")->required();
+    command->add_option("--crops", a->crops, "Views of a picture whose answers are averaged: 1, 10, 144, or dense (the whole picture, at every place)")->check(CLI::IsMember({"1", "10", "144", "dense"}));
+    command->add_option("--scales", a->scales, "Shorter sides to resize to, one view or set of crops each: 256,288")->delimiter(',')->check(CLI::Range(1, 20'000));
     command->add_option("--data", a->data, "DATASET: fashion-mnist, mnist:DIR, cifar10:DIR, folder:DIR")->required();
     command->add_option("--split", a->split, "Which part of it")->check(CLI::IsMember({"train", "test", "val"}));
     command->add_option("--model", a->model, "What a plain weights file holds: a name of 'fovea models'");
