@@ -33,6 +33,8 @@ struct Common {
 void add_models(CLI::App& app);
 void add_summary(CLI::App& app);
 void add_train(CLI::App& app);
+void add_finetune(CLI::App& app);
+void add_recipes(CLI::App& app);
 void add_eval(CLI::App& app);
 void add_predict(CLI::App& app);
 void add_bench(CLI::App& app);

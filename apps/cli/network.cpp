@@ -68,11 +68,10 @@ Network build_network(std::string_view name, const ModelOptions& options) {
     return network;
 }
 
-Network build_for(std::string_view model, const Dataset& train, bool by_data) {
+Network build_for(std::string_view model, const Dataset& train, bool by_data, ModelOptions options) {
     const Shape image = train.image_shape();  // [H, W, C], zeros where pictures differ
     const bool is_one_size = image[0] > 0 && image[1] > 0;
     const bool is_file = is_onnx(std::string(model));
-    ModelOptions options;
     options.classes = static_cast<std::int64_t>(train.classes().size());
     if (!is_file && is_one_size && image[2] != find_model(model).channels) options.channels = image[2];
     Network network = build_network(model, options);
@@ -97,6 +96,32 @@ Network build_for(std::string_view model, const Dataset& train, bool by_data) {
     }
     network.classes = train.classes();
     return network;
+}
+
+ModelOptions options_of(const Recipe& recipe) {
+    ModelOptions options;
+    options.dropout = recipe.dropout;
+    options.drop_path = recipe.drop_path;
+    options.width_multiplier = recipe.width_multiplier;
+    if (!recipe.shortcut.empty()) options.shortcut = recipe.shortcut == "a" ? Shortcut::a : recipe.shortcut == "b" ? Shortcut::b : Shortcut::c;
+    return options;
+}
+
+Parameters start_from(const Network& network, const std::string& path, const std::vector<std::string>& map, std::uint64_t seed, LoadReport& report) {
+    const fs::path file = weights_file(path, "last");
+    Parameters source = without_optimizer(load_weights(file.string()));
+    Parameters start = make_parameters(network.graph, seed);
+    LoadOptions load{.name = file.string(), .keep = head_of(network.graph)};
+    std::vector<PrefixRule> rules;
+    for (const std::string& rule : map) {
+        const auto [from, to] = parse_setting(rule);
+        rules.push_back({from, to});
+    }
+    if (!rules.empty()) source = with_prefixes(source, rules), load.allow_missing = true;
+    // With another number of classes only a head whose shape differs is new.
+    std::erase_if(load.keep, [&](const std::string& name) { return source.has(name) && source.at(name).shape() == start.at(name).shape(); });
+    report = load_into(start, source, load);
+    return start;
 }
 
 fs::path weights_file(const fs::path& path, std::string_view which) {

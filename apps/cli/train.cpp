@@ -1,22 +1,24 @@
-// fovea train MODEL --data mnist:DIR --epochs 5 --out runs/a
+// fovea train MODEL --data mnist:DIR --epochs 5 --out runs/a; fovea train --recipe cifar_resnet20 --data cifar10:DIR
 
 #include <unistd.h>
 
 #include <atomic>
 #include <csignal>
 #include <filesystem>
+#include <functional>
+#include <iterator>
 #include <optional>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "command.h"
 #include "fovea/io.h"
 #include "fovea/models.h"
 #include "fovea/nn.h"
-#include "fovea/ops.h"
+#include "fovea/recipe.h"
 #include "fovea/train.h"
 #include "network.h"
-#include "recipe.h"
 
 namespace fovea::cli {
 
@@ -26,20 +28,13 @@ namespace fs = std::filesystem;
 
 struct TrainArguments {
     Common common;
-    std::string model, data, validation, out, initial, init, normalise = "data";
-    bool resume = false, no_validation = false;
-    std::optional<std::int64_t> epochs, batch;
-    std::optional<std::string> optimizer, schedule;
-    std::optional<double> lr, momentum, weight_decay, warm_up;
-    bool nesterov = false, no_nesterov = false, no_decay_norms = false, drop_last = false;
-    std::vector<std::string> optimizer_options, schedule_options, augment, freeze;
-    std::optional<double> label_smoothing;
-    double clip_value = 0;
-    std::optional<double> clip;
-    std::string metric = "top1", backend = "cpu", precision = "f32";
+    std::string model, recipe, out;
+    std::vector<std::pair<std::string, std::string>> settings;  ///< over the recipe, in the order given
+    bool resume = false, find_lr = false;
     double save_every_minutes = 10;
     std::int64_t save_every_steps = 0;
     int loader_threads = 1;
+    std::function<bool()> seed_is_given;
 };
 
 std::atomic<bool> stop_wanted = false;
@@ -49,67 +44,32 @@ extern "C" void on_interrupt(int signal) {
     std::signal(signal, SIG_DFL);  // a second Ctrl-C ends the process at once
 }
 
-/// "name=value" with a number for the value.
-std::map<std::string, double> numbers_of(const std::vector<std::string>& options, std::string_view flag) {
-    std::map<std::string, double> numbers;
-    for (const std::string& option : options) {
-        const std::size_t equals = option.find('=');
-        std::size_t used = 0;
-        double value = 0;
-        try {
-            if (equals != std::string::npos) value = std::stod(option.substr(equals + 1), &used);
-        } catch (const std::exception&) {
-            used = 0;
-        }
-        if (equals == std::string::npos || used == 0 || used != option.size() - equals - 1)
-            throw ArgumentError(fmt::format("{} takes name=number, got '{}'", flag, option));
-        numbers[option.substr(0, equals)] = value;
+/// The recipe that is named, else the one a resumed run keeps, else the shipped one for the network and its pictures; then the settings.
+Recipe resolve(const TrainArguments& a) {
+    auto settings = a.settings;
+    if (!a.model.empty()) settings.emplace_back("model", a.model);
+    if (a.seed_is_given()) settings.emplace_back("seed", std::to_string(a.common.seed));
+    const fs::path kept = fs::path(a.out) / "recipe.toml";
+    Recipe recipe;
+    if (!a.recipe.empty()) {
+        recipe = load_recipe(a.recipe);
+    } else if (a.resume && fs::exists(kept)) {
+        recipe = load_recipe(kept.string());
+    } else {
+        // Which recipe a network has depends on its pictures, so the data comes first.
+        Recipe named;
+        std::vector<std::pair<std::string, std::string>> first;
+        std::ranges::copy_if(settings, std::back_inserter(first), [](const auto& entry) { return entry.first == "data"; });
+        override_recipe(named, first);
+        if (a.model.empty()) throw ArgumentError("name a model (see 'fovea models') or a --recipe (see 'fovea recipes')");
+        if (named.data.empty()) throw ArgumentError("--data is required: fashion-mnist, mnist:DIR, cifar10:DIR, cifar100:DIR, folder:DIR");
+        recipe = recipe_for(is_onnx(a.model) ? a.model : find_model(a.model).name, open_dataset(named.data, Split::train)->image_shape()[2]);
+        recipe.model.clear(), recipe.data.clear();
     }
-    return numbers;
-}
-
-Augment augment_of(const std::vector<std::string>& words, Augment augment) {
-    if (!words.empty()) augment = {};
-    for (const std::string& word : words) {
-        if (word == "none") augment = {};
-        else if (word == "pad-crop") augment.pad_crop = 4;
-        else if (word == "pad-crop-black") augment.pad_crop = 4, augment.pad_fill = PadFill::black;
-        else if (word == "mirror") augment.mirror = true;
-        else if (word == "random-crop") augment.random_crop = true;
-        else if (word == "rotate") augment.rotate_deg = 10;
-        else if (word == "shift") augment.shift = 2;
-        else if (word == "distort") {
-            // Simard et al. 2003: small affine changes and an elastic field, for digits.
-            augment.rotate_deg = 10, augment.shift = 2, augment.scale = 0.1, augment.shear_deg = 5;
-            augment.elastic_alpha = 34, augment.elastic_sigma = 4;
-        } else throw ArgumentError(fmt::format("--augment knows pad-crop, pad-crop-black, mirror, random-crop, rotate, shift, distort and none, got '{}'", word));
-    }
-    return augment;
-}
-
-/// The options given win over the recipe; another optimiser begins from its own defaults.
-Optimizer optimizer_of(const TrainArguments& a, const Recipe& recipe) {
-    const std::string name = a.optimizer.value_or(recipe.optimizer);
-    std::map<std::string, double> options;
-    if (name == recipe.optimizer) options = recipe.optimizer_options;
-    else if (name == "sgd") options = {{"lr", 0.05}, {"momentum", 0.9}};
-    if (a.lr) options["lr"] = *a.lr;
-    if (a.momentum) options["momentum"] = *a.momentum;
-    if (name == "sgd" && options.contains("momentum") && options["momentum"] == 0) options["nesterov"] = 0;
-    if (a.weight_decay) options["weight_decay"] = *a.weight_decay;
-    if (a.nesterov) options["nesterov"] = 1;
-    if (a.no_nesterov) options["nesterov"] = 0;
-    for (const auto& [key, value] : numbers_of(a.optimizer_options, "--optimizer-option")) options[key] = value;
-    return make_optimizer(name, options);
-}
-
-Schedule schedule_of(const TrainArguments& a, const Recipe& recipe) {
-    const std::string name = a.schedule.value_or(recipe.schedule);
-    std::map<std::string, double> options;
-    if (name == recipe.schedule) options = recipe.schedule_options;
-    if (a.warm_up) options["warm_up"] = *a.warm_up;
-    for (const auto& [key, value] : numbers_of(a.schedule_options, "--schedule-option")) options[key] = value;
-    return make_schedule(name, options);
+    override_recipe(recipe, settings);
+    if (recipe.model.empty()) throw ArgumentError(fmt::format("recipe '{}' is for any model: name one, 'fovea models' lists them", recipe.name));
+    if (recipe.data.empty()) throw ArgumentError(fmt::format("recipe '{}' names no data: --data fashion-mnist, mnist:DIR, cifar10:DIR, cifar100:DIR, folder:DIR", recipe.name));
+    return recipe;
 }
 
 /// runs/MODEL, runs/MODEL-2, ...: the first that does not exist.
@@ -163,61 +123,113 @@ Json evaluation_document(const Evaluation& evaluation) {
     return {{"images", evaluation.images}, {"loss", evaluation.loss}, {"top1", evaluation.top1}, {"top" + std::to_string(evaluation.k), evaluation.topk}};
 }
 
+/// Where the parameters begin: a weights file, an ONNX file's own, a scheme; nothing for the model's own start.
+std::optional<Parameters> start_of(const Network& network, const Recipe& recipe) {
+    const auto seed = static_cast<std::uint64_t>(recipe.seed);
+    if (!recipe.weights.empty()) {
+        LoadReport report;
+        Parameters start = start_from(network, recipe.weights, recipe.weights_map, seed, report);
+        std::string text = fmt::format("'{}': {} tensors taken", recipe.weights, report.matched.size());
+        std::vector<std::string> fresh = report.missing;
+        fresh.insert(fresh.end(), report.kept.begin(), report.kept.end());
+        if (!fresh.empty()) text += fmt::format(", {} begin anew: {}{}", fresh.size(), fmt::join(fresh.begin(), fresh.begin() + std::min<std::ptrdiff_t>(6, std::ssize(fresh)), ", "), fresh.size() > 6 ? ", ..." : "");
+        note(text);
+        return start;
+    }
+    if (!recipe.init.empty()) return make_parameters(network.graph, seed, recipe.init);
+    if (network.parameters.size() > 0) return network.parameters;  // an ONNX file: training goes on from what it holds
+    return {};
+}
+
+/// "90s", "30m", "2h" or plain minutes.
+double minutes_of(const std::string& text) {
+    std::size_t used = 0;
+    double value = -1;
+    try {
+        value = std::stod(text, &used);
+    } catch (const std::exception&) {
+    }
+    const std::string unit = text.substr(used);
+    if (value <= 0 || !(unit.empty() || unit == "s" || unit == "m" || unit == "h")) throw ArgumentError(fmt::format("--time-budget is a time such as 90s, 30m or 2h, got '{}'", text));
+    return unit == "s" ? value / 60 : unit == "h" ? value * 60 : value;
+}
+
+/// The learning-rate range test as a table, a bar for each smoothed loss.
+void print_learning_rates(const TrainArguments& a, const Network& network, const FitSpec& spec) {
+    const FindLrResult result = find_learning_rate(network.graph, spec);
+    if (a.common.json) {
+        Json points = Json::array();
+        for (const auto& point : result.points) points.push_back({{"lr", point.lr}, {"loss", point.loss}, {"smoothed", point.smoothed}});
+        return print_document({{"command", "find-lr"}, {"model", network.model}, {"points", points}, {"steepest", result.steepest}, {"lowest", result.lowest}});
+    }
+    double highest = 0;
+    for (const auto& point : result.points) highest = std::max(highest, point.smoothed);
+    std::vector<std::vector<std::string>> rows{{"rate", "loss", "smoothed", ""}};
+    for (std::size_t i = 0; i < result.points.size(); i += 4) {
+        const auto& point = result.points[i];
+        rows.push_back({fmt::format("{:.2e}", point.lr), fmt::format("{:.4f}", point.loss), fmt::format("{:.4f}", point.smoothed), bar(highest > 0 ? point.smoothed / highest : 0, 40)});
+    }
+    fmt::print("{}the loss falls fastest at {:.2e} and is lowest at {:.2e}: --lr {:.1e} is a safe choice, {:.1e} the peak of a one-cycle schedule\n", table(rows, ">>><"), result.steepest,
+               result.lowest, result.lowest / 10, result.lowest / 3);
+}
+
+/// Which layers training moved, by how much of their own length.
+void print_changes(const std::vector<ParameterChange>& changes) {
+    std::vector<std::vector<std::string>> rows{{"layer", "moved (relative L2)", ""}};
+    std::vector<std::pair<std::string, double>> layers;
+    for (const ParameterChange& change : changes) {
+        const std::string layer = change.name.substr(0, change.name.rfind('.'));
+        if (layers.empty() || layers.back().first != layer) layers.emplace_back(layer, 0);
+        layers.back().second = std::max(layers.back().second, change.relative);
+    }
+    double most = 0;
+    for (const auto& [layer, moved] : layers) most = std::max(most, moved);
+    for (const auto& [layer, moved] : layers) rows.push_back({layer, moved == 0 ? "as it was" : fmt::format("{:.2e}", moved), bar(most > 0 ? moved / most : 0, 20)});
+    fmt::print("{}", table(rows, "<><"));
+}
+
 void train(const TrainArguments& a) {
     a.common.apply();
-    FitSpec spec;
-    spec.train = open_dataset(a.data, Split::train);
-    if (!a.no_validation) spec.validation = open_dataset(a.validation.empty() ? a.data : a.validation, Split::test);
-    const Shape image = spec.train->image_shape();
-    const Recipe recipe = recipe_for(is_onnx(a.model) ? a.model : find_model(a.model).name, image[2]);
-    const Network network = build_for(a.model, *spec.train, a.normalise == "data");
-
+    const Recipe recipe = resolve(a);
+    const DatasetPtr data = open_dataset(recipe.data, Split::train);
+    const Network network = build_for(recipe.model, *data, recipe.normalise == "data", options_of(recipe));
+    FitSpec spec = fit_spec(recipe);
+    spec.train = data;
+    if (recipe.validation != "none") spec.validation = open_dataset(recipe.validation.empty() ? recipe.data : recipe.validation, Split::test);
     spec.model = network.model;
     spec.model_options = network.model_options;
     spec.preprocess = network.preprocess;
-    spec.augment = augment_of(a.augment, recipe.augment);
-    spec.epochs = a.epochs.value_or(recipe.epochs);
-    spec.batch = a.batch.value_or(recipe.batch);
-    spec.drop_last = a.drop_last;
-    spec.optimizer = optimizer_of(a, recipe);
-    spec.schedule = schedule_of(a, recipe);
-    spec.step.clip_norm = a.clip.value_or(recipe.clip);
-    spec.step.clip_value = a.clip_value;
-    spec.step.decay_norms_and_biases = !a.no_decay_norms;
-    spec.step.frozen = a.freeze;
+    if (const auto all = std::ranges::find(spec.step.frozen, "backbone"); all != spec.step.frozen.end()) {
+        spec.step.frozen.erase(all);
+        const std::vector<std::string> head = head_of(network.graph);
+        for (const ParameterInfo& info : network.graph.parameters())
+            if (info.is_trainable && std::ranges::find(head, info.name) == head.end()) spec.step.frozen.push_back(info.name);
+    }
     if (network.loss) {
-        if (a.label_smoothing.value_or(0) > 0) throw ArgumentError(fmt::format("--label-smoothing: {} has a loss of its own", network.model));
+        if (recipe.label_smoothing > 0) throw ArgumentError(fmt::format("label_smoothing = {}: {} has a loss of its own", recipe.label_smoothing, network.model));
         spec.loss = network.loss;
         spec.loss_name = network.loss_name;
         spec.lowest_wins = network.lowest_wins;
-    } else if (const double smoothing = a.label_smoothing.value_or(recipe.label_smoothing); smoothing > 0) {
-        spec.loss = [smoothing](const Value& logits, const Value& labels) { return cross_entropy(logits, labels, {.label_smoothing = smoothing}); };
-        spec.loss_name = fmt::format("cross_entropy label_smoothing={}", smoothing);
     }
-    spec.seed = a.common.seed;
     spec.loader_threads = a.loader_threads;
     spec.resume = a.resume;
     spec.save_every_minutes = a.save_every_minutes;
     spec.save_every_steps = a.save_every_steps;
-    spec.metric = a.metric;
     spec.stop = &stop_wanted;
-    spec.compile.backend = a.backend;
-    spec.compile.precision = a.precision == "f64" ? Precision::f64 : Precision::f32;
-    const std::string init = !a.init.empty() ? a.init : recipe.init;
-    if (!a.initial.empty())
-        spec.initial = load_weights(a.initial);
-    else if (a.init.empty() && network.parameters.size() > 0)  // an ONNX file: training goes on from what it holds
-        spec.initial = network.parameters;
-    else if (!init.empty())
-        spec.initial = make_parameters(network.graph, a.common.seed, init);
-    spec.out = a.out.empty() ? free_run_directory(a.model) : fs::path(a.out);
+    if (a.find_lr) {
+        spec.initial = start_of(network, recipe);
+        return print_learning_rates(a, network, spec);
+    }
+    spec.out = a.out.empty() ? free_run_directory(recipe.model) : fs::path(a.out);
     const fs::path last = spec.out / "checkpoint-last.safetensors";
     if (!a.resume && fs::exists(last))
         throw ArgumentError(fmt::format("'{}' holds a run already: --resume goes on with it, another --out begins a new one", spec.out.string()));
+    // A resumed run needs its start only to say how far it went.
+    if (!a.resume || !fs::exists(last) || !recipe.weights.empty()) spec.initial = start_of(network, recipe);
 
     std::FILE* messages = a.common.json ? stderr : stdout;
-    fmt::print(messages, "{} ({} parameters) on {}: {} images, {} classes; {} epochs, batch {}, {}; {}\n", network.model, commas(network.graph.trainable_scalars()), spec.train->name(),
-               commas(spec.train->size()), spec.train->classes().size(), spec.epochs, spec.batch, name_of(spec.optimizer), spec.out.string());
+    fmt::print(messages, "{} ({} parameters) on {}: {} images, {} classes; recipe {}: {} epochs, batch {}, {}; {}\n", network.model, commas(network.graph.trainable_scalars()),
+               spec.train->name(), commas(spec.train->size()), spec.train->classes().size(), recipe.name, spec.epochs, spec.batch, name_of(spec.optimizer), spec.out.string());
     std::fflush(messages);
 
     Progress progress(spec.epochs, a.common.json);
@@ -242,23 +254,104 @@ void train(const TrainArguments& a) {
     }
     progress.clear();
     for (const std::string& warning : result.warnings) note(warning);
+    std::vector<ParameterChange> changes;
+    if (!recipe.weights.empty()) changes = parameter_changes(network.graph, *spec.initial, result.parameters);
 
     if (a.common.json) {
-        Json document{{"command", "train"}, {"model", network.model}, {"data", a.data}, {"out", spec.out.string()}, {"seed", a.common.seed}, {"epochs", result.epochs},
-                      {"updates", result.updates}, {"resumed_from", result.resumed_from}, {"is_stopped", result.is_stopped}, {"metric", a.metric}, {"history", result.history},
+        Json document{{"command", "train"}, {"model", network.model}, {"data", recipe.data}, {"recipe", recipe.name}, {"out", spec.out.string()}, {"seed", recipe.seed}, {"epochs", result.epochs},
+                      {"updates", result.updates}, {"resumed_from", result.resumed_from}, {"is_stopped", result.is_stopped}, {"metric", recipe.metric}, {"history", result.history},
                       {"best_metric", result.best_metric}, {"best_epoch", result.best_epoch + 1}, {"seconds", result.seconds}, {"skipped_images", result.warnings.size()},
                       {"peak_memory_bytes", peak_memory_bytes()}};
         if (result.last_evaluation) document["test"] = evaluation_document(*result.last_evaluation);
+        if (!result.ended.empty()) document["ended"] = result.ended;
+        if (!changes.empty()) {
+            Json moved = Json::object();
+            for (const ParameterChange& change : changes) moved[change.name] = change.relative;
+            document["moved"] = std::move(moved);
+        }
         print_document(document);
     }
-    if (result.is_stopped) {
-        note(fmt::format("stopped after update {} and saved; to go on: fovea train {} --data {} --epochs {} --batch {} --out {} --seed {} --resume, with the other options as before",
-                         commas(result.updates), a.model, a.data, spec.epochs, spec.batch, spec.out.string(), a.common.seed));
+    if (!result.ended.empty()) note(fmt::format("ended: {}; {} of {} epochs made", result.ended, result.epochs, spec.epochs));
+    if (result.is_stopped && result.ended.empty()) {
+        note(fmt::format("stopped after update {} and saved; to go on: fovea train --out {} --resume", commas(result.updates), spec.out.string()));
         throw CLI::RuntimeError(130);  // what a shell gives a program that Ctrl-C ended
     }
     if (a.common.json) return;
+    if (!changes.empty()) print_changes(changes);
     fmt::print("trained in {:.1f} s; {}\n", result.seconds, last.string());
     if (result.last_evaluation) fmt::print("test accuracy {:.2f} %\n", result.last_evaluation->top1 * 100);
+}
+
+}  // namespace
+
+namespace {
+
+void add_options(CLI::App* command, const std::shared_ptr<TrainArguments>& a) {
+    command->add_option("model", a->model, "A name of 'fovea models', or an ONNX file to go on from (default: the recipe's)");
+    command->add_option("--recipe", a->recipe, "A TOML file, or a name of 'fovea recipes' (default: the one for the model)");
+    command->add_option_function<std::vector<std::string>>("--set", [a](const std::vector<std::string>& texts) {
+        for (const std::string& text : texts) a->settings.push_back(parse_setting(text));
+    }, "key=value ...: any key of the recipe, for instance optimizer.nesterov=true");
+    // Short forms of --set for what is changed most.
+    const auto setting = [&](const std::string& flag, const std::string& key, const std::string& help) {
+        return command->add_option_function<std::string>(flag, [a, key](const std::string& value) { a->settings.emplace_back(key, value); }, help);
+    };
+    const auto flag = [&](const std::string& name, const std::string& key, const std::string& value, const std::string& help) {
+        command->add_flag_callback(name, [a, key, value] { a->settings.emplace_back(key, value); }, help);
+    };
+    const auto options = [&](const std::string& name, const std::string& section, const std::string& help) {
+        command->add_option_function<std::vector<std::string>>(name, [a, section, name](const std::vector<std::string>& texts) {
+            for (const std::string& text : texts) {
+                const auto [key, value] = parse_setting(text);
+                a->settings.emplace_back(section + "." + key, value);
+            }
+        }, help);
+    };
+    setting("--data", "data", "DATASET: fashion-mnist, mnist:DIR, cifar10:DIR, cifar100:DIR, folder:DIR");
+    setting("--val", "validation", "Another data set to test on (default: the test part of --data)");
+    flag("--no-val", "validation", "none", "No test after each epoch");
+    command->add_option("--out", a->out, "Run directory (default: runs/MODEL)");
+    command->add_flag("--resume", a->resume, "Go on from the last checkpoint in --out, with the recipe kept there");
+    setting("--epochs", "epochs", "Passes over the data")->check(CLI::Range(1, 1'000'000));
+    setting("--batch", "batch", "Pictures per step")->check(CLI::Range(1, 1'000'000));
+    setting("--accumulate", "accumulate", "Batches whose mean gradient makes one update")->check(CLI::Range(1, 1'000'000));
+    setting("--optimizer", "optimizer.name", "sgd, adam, adamw, rmsprop, adagrad, adadelta, lars, lamb, lion, muon");
+    setting("--lr", "optimizer.lr", "Learning rate; the peak of a one-cycle schedule");
+    command->add_option_function<std::string>("--momentum", [a](const std::string& value) {
+        a->settings.emplace_back("optimizer.momentum", value);
+        if (value == "0") a->settings.emplace_back("optimizer.nesterov", "false");
+    }, "Of SGD");
+    flag("--nesterov", "optimizer.nesterov", "true", "Nesterov's momentum");
+    flag("--no-nesterov", "optimizer.nesterov", "false", "Plain momentum");
+    setting("--weight-decay", "optimizer.weight_decay", "L2 decay");
+    flag("--no-decay-norms", "decay_norms_and_biases", "false", "Biases and norm scales are not decayed");
+    options("--optimizer-option", "optimizer", "name=number, any field of the optimiser");
+    setting("--schedule", "schedule.name", "constant, step, multistep, exponential, cosine, one-cycle, polynomial, plateau");
+    options("--schedule-option", "schedule", "name=number, any field of the schedule (multistep: milestones=[8,12])");
+    setting("--warm-up", "schedule.warm_up", "Epochs of linear warm-up");
+    setting("--augment", "augment", "pad-crop (border of the mean, or pad-crop-black),mirror,random-crop,rotate,shift,distort or none");
+    setting("--label-smoothing", "label_smoothing", "0..1")->check(CLI::Range(0.0, 1.0));
+    setting("--clip", "clip_norm", "Largest L2 norm of the whole gradient (0: no limit)")->check(CLI::NonNegativeNumber);
+    setting("--clip-value", "clip_value", "Largest element of the gradient")->check(CLI::NonNegativeNumber);
+    setting("--ema", "average.ema", "Decay of a running mean of the weights, which is evaluated and saved (0: off)")->check(CLI::Range(0.0, 1.0));
+    setting("--swa-from", "average.swa_from", "From this epoch on the weights are averaged, batch norm re-estimated (0: off)")->check(CLI::NonNegativeNumber);
+    setting("--patience", "patience", "Epochs without a better metric that end the run (0: off)")->check(CLI::NonNegativeNumber);
+    command->add_option_function<std::string>("--time-budget", [a](const std::string& text) { a->settings.emplace_back("time_budget_minutes", fmt::format("{}", minutes_of(text))); },
+                                              "90s, 30m, 2h: then the run is evaluated, saved and ended");
+    command->add_flag("--find-lr", a->find_lr, "Do not train: raise the learning rate step by step and show the loss");
+    setting("--freeze", "freeze", "Parameters that stay as they are, batch norms with their statistics: glob patterns joined by commas; backbone: all but the last layer");
+    setting("--init", "init", "Start of the weights: torch, gaussian:SIGMA, xavier, he, orthogonal, truncated:SIGMA, dlib (default: the model's)");
+    setting("--weights", "weights", "Begin from this run or weights file; a head of another shape begins anew");
+    setting("--normalise", "normalise", "data: by the training set's mean and deviation; card: as the model's card says")->check(CLI::IsMember({"data", "card"}));
+    setting("--metric", "metric", "What the best checkpoint is best in")->check(CLI::IsMember({"top1", "topk", "loss"}));
+    flag("--drop-last", "drop_last", "true", "Leave out the last batch of an epoch when it is smaller");
+    command->add_option("--save-every-steps", a->save_every_steps, "Checkpoint within an epoch (0: off)")->check(CLI::NonNegativeNumber);
+    command->add_option("--save-every-minutes", a->save_every_minutes, "Checkpoint within an epoch (0: off)")->check(CLI::NonNegativeNumber);
+    command->add_option("--loader-threads", a->loader_threads, "Threads that prepare pictures")->check(CLI::Range(0, 256));
+    setting("--backend", "backend", "cpu or reference")->check(CLI::IsMember({"cpu", "reference"}));
+    setting("--precision", "precision", "f32, or f64 on the reference backend")->check(CLI::IsMember({"f32", "f64"}));
+    a->common.add_to(*command);
+    a->seed_is_given = [command] { return command->count("--seed") > 0; };
 }
 
 }  // namespace
@@ -266,42 +359,20 @@ void train(const TrainArguments& a) {
 void add_train(CLI::App& app) {
     auto a = std::make_shared<TrainArguments>();
     CLI::App* command = app.add_subcommand("train", "Train a network; everything lands in a run directory");
-    command->add_option("model", a->model, "A name of 'fovea models', or an ONNX file to go on from")->required();
-    command->add_option("--data", a->data, "DATASET: fashion-mnist, mnist:DIR, cifar10:DIR, cifar100:DIR, folder:DIR")->required();
-    command->add_option("--val", a->validation, "Another data set to test on (default: the test part of --data)");
-    command->add_flag("--no-val", a->no_validation, "No test after each epoch");
-    command->add_option("--out", a->out, "Run directory (default: runs/MODEL)");
-    command->add_flag("--resume", a->resume, "Go on from the last checkpoint in --out");
-    command->add_option("--epochs", a->epochs, "Passes over the data (default: the model's recipe)")->check(CLI::Range(1, 1'000'000));
-    command->add_option("--batch", a->batch, "Pictures per step")->check(CLI::Range(1, 1'000'000));
-    command->add_option("--optimizer", a->optimizer, "sgd, adam, adamw, rmsprop, adagrad, adadelta");
-    command->add_option("--lr", a->lr, "Learning rate; the peak of a one-cycle schedule");
-    command->add_option("--momentum", a->momentum, "Of SGD");
-    command->add_flag("--nesterov", a->nesterov, "Nesterov's momentum");
-    command->add_flag("--no-nesterov", a->no_nesterov, "Plain momentum");
-    command->add_option("--weight-decay", a->weight_decay, "L2 decay");
-    command->add_flag("--no-decay-norms", a->no_decay_norms, "Biases and norm scales are not decayed");
-    command->add_option("--optimizer-option", a->optimizer_options, "name=number, any field of the optimiser");
-    command->add_option("--schedule", a->schedule, "constant, step, multistep, exponential, cosine, one-cycle, polynomial, plateau");
-    command->add_option("--schedule-option", a->schedule_options, "name=number, any field of the schedule (multistep: milestone1=8)");
-    command->add_option("--warm-up", a->warm_up, "Epochs of linear warm-up");
-    command->add_option("--augment", a->augment, "pad-crop (border of the mean, or pad-crop-black),mirror,random-crop,rotate,shift,distort or none")->delimiter(',');
-    command->add_option("--label-smoothing", a->label_smoothing, "0..1")->check(CLI::Range(0.0, 1.0));
-    command->add_option("--clip", a->clip, "Largest L2 norm of the whole gradient (0: no limit)")->check(CLI::NonNegativeNumber);
-    command->add_option("--clip-value", a->clip_value, "Largest element of the gradient")->check(CLI::NonNegativeNumber);
-    command->add_option("--freeze", a->freeze, "Parameters that stay as they are: glob patterns")->delimiter(',');
-    command->add_option("--init", a->init, "Start of the weights: torch, gaussian:SIGMA, xavier, he, orthogonal, truncated:SIGMA, dlib (default: the model's)");
-    command->add_option("--weights", a->initial, "Begin from this weights file instead of random values");
-    command->add_option("--normalise", a->normalise, "data: by the training set's mean and deviation; card: as the model's card says")->check(CLI::IsMember({"data", "card"}));
-    command->add_option("--metric", a->metric, "What the best checkpoint is best in")->check(CLI::IsMember({"top1", "topk", "loss"}));
-    command->add_flag("--drop-last", a->drop_last, "Leave out the last batch of an epoch when it is smaller");
-    command->add_option("--save-every-steps", a->save_every_steps, "Checkpoint within an epoch (0: off)")->check(CLI::NonNegativeNumber);
-    command->add_option("--save-every-minutes", a->save_every_minutes, "Checkpoint within an epoch (0: off)")->check(CLI::NonNegativeNumber);
-    command->add_option("--loader-threads", a->loader_threads, "Threads that prepare pictures")->check(CLI::Range(0, 256));
-    command->add_option("--backend", a->backend, "cpu or reference")->check(CLI::IsMember({"cpu", "reference"}));
-    command->add_option("--precision", a->precision, "f32, or f64 on the reference backend")->check(CLI::IsMember({"f32", "f64"}));
-    a->common.add_to(*command);
+    add_options(command, a);
     command->callback([a] { train(*a); });
+}
+
+void add_finetune(CLI::App& app) {
+    auto a = std::make_shared<TrainArguments>();
+    CLI::App* command = app.add_subcommand("finetune", "Go on from trained weights on other pictures, with a new last layer; says which layers moved");
+    add_options(command, a);
+    command->callback([a] {
+        const bool has_weights = std::ranges::any_of(a->settings, [](const auto& entry) { return entry.first == "weights"; });
+        if (!has_weights && !a->resume && a->recipe.empty()) throw ArgumentError("--weights is required: a run, or a weights file of the model");
+        if (a->recipe.empty() && !(a->resume && fs::exists(fs::path(a->out) / "recipe.toml"))) a->recipe = "finetune";
+        train(*a);
+    });
 }
 
 }  // namespace fovea::cli

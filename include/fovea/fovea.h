@@ -11,6 +11,8 @@
 #include "fovea/nn.h"
 #include "fovea/ops.h"
 #include "fovea/passes.h"
+#include "fovea/recipe.h"
 #include "fovea/runtime.h"
 #include "fovea/tasks.h"
 #include "fovea/train.h"
+#include "fovea/views.h"

@@ -7,6 +7,7 @@
 
 #include <cmath>
 #include <csignal>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -321,6 +322,87 @@ TEST_F(Cli, WrongTrainingOptionsExitTwo) {
     }
 }
 
+TEST_F(Cli, ARecipeIsTheWholeCommandLine) {
+    make_pictures();
+    std::ofstream(dir_ / "bars.toml") << "model = \"lenet5\"\ndata = \"folder:bars\"\nepochs = 2\nbatch = 8\n[optimizer]\nlr = 0.02\nmomentum = 0.9\n";
+    ASSERT_EQ(run("train --recipe bars.toml --set optimizer.nesterov=true label_smoothing=0.1 --epochs 1 --threads 1 --out run").code, 0);
+    const std::string kept = read(dir_ / "run/recipe.toml");
+    for (const char* line : {"model = \"lenet5\"", "data = \"folder:bars\"", "epochs = 1", "label_smoothing = 0.1", "lr = 0.02", "nesterov = 1"}) EXPECT_NE(kept.find(line), std::string::npos) << line;
+    // Nothing but the run is needed to go on; another network or other pictures are another run.
+    const Result more = run("train --resume --out run --epochs 2 --threads 1 --json");
+    ASSERT_EQ(more.code, 0) << more.err;
+    EXPECT_EQ(json::parse(more.out).at("resumed_from"), 6);
+    EXPECT_EQ(json::parse(more.out).at("updates"), 12);
+    const Result other = run("train small_mnist --resume --out run --epochs 3 --threads 1");
+    EXPECT_EQ(other.code, 2);
+    EXPECT_NE(other.err.find("was made with model \"lenet5_modern\", this run has \"small_mnist\": it would not continue the same run"), std::string::npos) << other.err;
+    fs::copy(dir_ / "bars", dir_ / "stripes", fs::copy_options::recursive);
+    EXPECT_NE(run("train --resume --out run --data folder:stripes --epochs 3").err.find("this run has \"folder:stripes (train)\""), std::string::npos);
+    const Result unknown = run("train --recipe bars.toml --set optimiser.lr=1 --out second");
+    EXPECT_EQ(unknown.code, 2);
+    EXPECT_EQ(unknown.err.substr(0, 70), "fovea train: a recipe has no key 'optimiser.lr'; nearest: optimizer.lr");
+    // A run is where another begins; a file with every key may be printed.
+    const Result again = run("train lenet5 --data folder:bars --weights run --epochs 1 --batch 8 --threads 1 --out second");
+    ASSERT_EQ(again.code, 0) << again.err;
+    EXPECT_NE(again.err.find("'run': 10 tensors taken\n"), std::string::npos) << again.err;
+    EXPECT_NE(run("recipes").out.find("cifar_resnet110"), std::string::npos);
+    EXPECT_EQ(run("recipes residual").out.substr(0, 5), "about");
+    EXPECT_NE(run("recipes bars.toml").out.find("[schedule]"), std::string::npos);
+}
+
+TEST_F(Cli, FinetunesAHeadOnAFrozenBackboneAndSaysWhatMoved) {
+    make_pictures();
+    ASSERT_EQ(run(train_bars).code, 0);
+    // A third class: the head begins anew, the rest is the run's.
+    for (const char* split : {"train", "test"}) fs::copy(dir_ / "bars" / split / "lying", dir_ / "bars" / split / "third");
+    const Result tuned = run("finetune lenet5 --weights run --data folder:bars --freeze backbone --epochs 1 --batch 8 --augment none --threads 1 --out tuned --json");
+    ASSERT_EQ(tuned.code, 0) << tuned.err;
+    EXPECT_NE(tuned.err.find("'run': 8 tensors taken, 2 begin anew: fc3.weight, fc3.bias\n"), std::string::npos) << tuned.err;
+    const json moved = json::parse(tuned.out).at("moved");
+    for (const auto& [name, distance] : moved.items()) EXPECT_EQ(distance.get<double>() == 0, name.rfind("fc3", 0) != 0) << name;
+    // X01: byte for byte.
+    const fovea::Parameters before = fovea::load_safetensors((dir_ / "run/checkpoint-last.safetensors").string()), after = fovea::load_safetensors((dir_ / "tuned/checkpoint-last.safetensors").string());
+    const auto a = before.at("conv1.weight").data<float>(), b = after.at("conv1.weight").data<float>();
+    EXPECT_EQ(std::memcmp(a.data(), b.data(), a.size_bytes()), 0);
+    EXPECT_NE(run("finetune --resume --out tuned --epochs 2 --threads 1").out.find("as it was"), std::string::npos);
+    // Discriminative rates by name (X02).
+    const Result groups = run("finetune lenet5 --weights run --data folder:bars --set groups.early.parameters=conv* groups.early.lr=0.1 --epochs 1 --batch 8 --augment none --threads 1 --out slow --json");
+    ASSERT_EQ(groups.code, 0) << groups.err;
+    const json slow = json::parse(groups.out).at("moved");
+    EXPECT_GT(slow.at("conv2.weight").get<double>(), 0);
+    EXPECT_NE(read(dir_ / "slow/recipe.toml").find("parameters = [\"conv*\"]"), std::string::npos);
+    const Result none = run("finetune lenet5 --data folder:bars");
+    EXPECT_EQ(none.code, 2);
+    EXPECT_EQ(none.err, "fovea finetune: --weights is required: a run, or a weights file of the model\n");
+}
+
+TEST_F(Cli, EvaluatesEnsemblesAndSeveralViews) {
+    make_pictures();
+    ASSERT_EQ(run(train_bars).code, 0);
+    ASSERT_EQ(run("train lenet5 --data folder:bars --epochs 2 --batch 8 --lr 0.02 --threads 1 --seed 4 --set average.ema=0.9 accumulate=2 --out second").code, 0);
+    const Result both = run("eval run second --data folder:bars --crops 10 --scales 28,32 --json");
+    ASSERT_EQ(both.code, 0) << both.err;
+    const json document = json::parse(both.out);
+    EXPECT_EQ(document.at("networks"), 2);
+    EXPECT_EQ(document.at("images"), 48);
+    EXPECT_GE(document.at("top1").get<double>(), 0.8);
+    EXPECT_EQ(run("eval run --data folder:bars --crops dense --scales 32 --threads 1").code, 0);
+    EXPECT_EQ(run("eval run --data folder:bars --crops 7").code, 2);
+}
+
+TEST_F(Cli, FindsALearningRateAndKeepsToATimeBudget) {
+    make_pictures();
+    const Result rates = run("train lenet5 --data folder:bars --batch 8 --find-lr --threads 1 --json");
+    ASSERT_EQ(rates.code, 0) << rates.err;
+    EXPECT_GT(json::parse(rates.out).at("points").size(), 20U);
+    EXPECT_GT(json::parse(rates.out).at("lowest").get<double>(), 1e-4);
+    EXPECT_FALSE(fs::exists(dir_ / "runs"));
+    const Result budget = run("train lenet5 --data folder:bars --epochs 100000 --schedule constant --batch 8 --lr 0.01 --threads 1 --time-budget 0.3s --out run");
+    EXPECT_EQ(budget.code, 0) << budget.err;
+    EXPECT_NE(budget.err.find("the time budget of 0.005 minutes is spent"), std::string::npos) << budget.err;
+    EXPECT_EQ(run("train lenet5 --data folder:bars --time-budget soon --out other").code, 2);
+}
+
 TEST_F(Cli, InterruptedTrainingSavesAndSaysHowToResume) {
     make_pictures();
     const pid_t child = start("train lenet5 --data folder:bars --epochs 100000 --schedule constant --batch 8 --lr 0.01 --threads 1 --out run");
@@ -328,8 +410,7 @@ TEST_F(Cli, InterruptedTrainingSavesAndSaysHowToResume) {
     kill(child, SIGINT);
     const Result result = finish(child);
     EXPECT_EQ(result.code, 130);
-    EXPECT_NE(result.err.find("and saved; to go on: fovea train lenet5 --data folder:bars --epochs 100000"), std::string::npos) << result.err;
-    EXPECT_NE(result.err.find("--resume"), std::string::npos);
+    EXPECT_NE(result.err.find("and saved; to go on: fovea train --out run --resume\n"), std::string::npos) << result.err;
     const Result evaluated = run("eval run --data folder:bars --json");
     EXPECT_EQ(evaluated.code, 0) << evaluated.err;
 }

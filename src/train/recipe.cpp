@@ -1,0 +1,304 @@
+// A recipe as keys: set one by one, checked as a whole, written back.
+#include "fovea/recipe.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "core/text.h"
+#include "fovea/ops.h"
+#include "train/recipe_keys.h"
+#include "train/recipe_toml.h"
+
+namespace fovea {
+
+namespace {
+
+std::vector<std::string> split(const std::string& text) {
+    std::vector<std::string> parts;
+    for (std::size_t begin = 0; begin < text.size();) {
+        const std::size_t end = std::min(text.find(',', begin), text.size());
+        if (end > begin) parts.push_back(text.substr(begin, end - begin));
+        begin = end + 1;
+    }
+    return parts;
+}
+
+[[noreturn]] void wrong_kind(std::string_view key, std::string_view wanted, const RecipeValue& value) {
+    fail<ArgumentError>("'{}' is {}, got {}", key, wanted, toml_text(value));
+}
+
+double number_of(std::string_view key, const RecipeValue& value) {
+    if (const auto* number = std::get_if<double>(&value)) return *number;
+    if (const auto* whole = std::get_if<std::int64_t>(&value)) return static_cast<double>(*whole);
+    wrong_kind(key, "a number", value);
+}
+
+void assign(std::string_view key, bool& field, const RecipeValue& value) {
+    if (const auto* flag = std::get_if<bool>(&value)) field = *flag;
+    else if (const auto* whole = std::get_if<std::int64_t>(&value); whole != nullptr && (*whole == 0 || *whole == 1)) field = *whole == 1;
+    else wrong_kind(key, "true or false", value);
+}
+void assign(std::string_view key, double& field, const RecipeValue& value) { field = number_of(key, value); }
+template <class T> requires std::same_as<T, std::int64_t> || std::same_as<T, int>
+void assign(std::string_view key, T& field, const RecipeValue& value) {
+    const double number = number_of(key, value);
+    if (number != std::floor(number) || std::abs(number) > 1e15) wrong_kind(key, "a whole number", value);
+    if (std::same_as<T, int> && std::abs(number) > 1e9) wrong_kind(key, "a number below 1e9", value);
+    field = static_cast<T>(number);
+}
+void assign(std::string_view key, std::string& field, const RecipeValue& value) {
+    if (const auto* text = std::get_if<std::string>(&value)) field = *text;
+    else wrong_kind(key, "a text", value);
+}
+void assign(std::string_view key, std::vector<std::string>& field, const RecipeValue& value) {
+    if (const auto* texts = std::get_if<std::vector<std::string>>(&value)) field = *texts;
+    else if (const auto* text = std::get_if<std::string>(&value)) field = split(*text);
+    else wrong_kind(key, "a list of texts", value);
+}
+void assign(std::string_view key, PadFill& field, const RecipeValue& value) {
+    std::string text;
+    assign(key, text, value);
+    require<ArgumentError>(text == "mean" || text == "black", "'{}' is \"mean\" or \"black\", got {}", key, toml_text(value));
+    field = text == "mean" ? PadFill::mean : PadFill::black;
+}
+
+template <class T> RecipeValue value_of(const T& field) {
+    if constexpr (std::is_same_v<T, int>) return std::int64_t{field};
+    else if constexpr (std::is_same_v<T, PadFill>) return std::string(field == PadFill::mean ? "mean" : "black");
+    else return field;
+}
+
+/// augment = ["pad-crop", "mirror"]: the usual settings by name.
+Augment augment_of(const std::vector<std::string>& words) {
+    Augment augment;
+    for (const std::string& word : words) {
+        if (word == "none") augment = {};
+        else if (word == "pad-crop") augment.pad_crop = 4;
+        else if (word == "pad-crop-black") augment.pad_crop = 4, augment.pad_fill = PadFill::black;
+        else if (word == "mirror") augment.mirror = true;
+        else if (word == "random-crop") augment.random_crop = true;
+        else if (word == "rotate") augment.rotate_deg = 10;
+        else if (word == "shift") augment.shift = 2;
+        else if (word == "distort") {
+            // Simard et al. 2003: small affine changes and an elastic field, for digits.
+            augment.rotate_deg = 10, augment.shift = 2, augment.scale = 0.1, augment.shear_deg = 5;
+            augment.elastic_alpha = 34, augment.elastic_sigma = 4;
+        } else fail<ArgumentError>("augment knows pad-crop, pad-crop-black, mirror, random-crop, rotate, shift, distort and none, got '{}'", word);
+    }
+    return augment;
+}
+
+/// An option of the optimiser or the schedule; those of lists ("milestones") are numbered.
+void set_option(std::map<std::string, double>& options, std::string_view key, const std::string& name, const RecipeValue& value) {
+    if (const auto* flag = std::get_if<bool>(&value)) {
+        options[name] = *flag;
+    } else if (const auto* numbers = std::get_if<std::vector<double>>(&value); numbers != nullptr && name == "milestones") {
+        std::erase_if(options, [](const auto& option) { return option.first.starts_with("milestone"); });
+        for (std::size_t i = 0; i < numbers->size(); ++i) options[fmt::format("milestone{}", i + 1)] = (*numbers)[i];
+    } else {
+        options[name] = number_of(key, value);
+    }
+}
+
+/// groups.NAME.FIELD; a group is made when it is first named. They stand in alphabetical order, as in a file.
+void set_in_group(std::vector<ParameterGroup>& groups, const std::string& key, const std::string& rest, const RecipeValue& value) {
+    const std::size_t dot = rest.rfind('.');
+    const std::string name = rest.substr(0, dot), field = dot == std::string::npos ? "" : rest.substr(dot + 1);
+    auto group = std::ranges::lower_bound(groups, name, {}, &ParameterGroup::name);
+    if (group == groups.end() || group->name != name) group = groups.insert(group, ParameterGroup{.name = name});
+    if (field == "parameters") assign(key, group->parameters, value);
+    else if (field == "lr") assign(key, group->lr, value);
+    else if (field == "weight_decay") assign(key, group->weight_decay, value);
+    else if (field == "elementwise") assign(key, group->elementwise, value);
+    else fail<ArgumentError>("a group has no key '{}'; it has groups.NAME.parameters, lr, weight_decay and elementwise", key);
+}
+
+void set(Recipe& recipe, const std::string& key, const RecipeValue& value) {
+    const auto section = [&](std::string_view name) { return key.starts_with(name) ? key.substr(name.size()) : std::string(); };
+    if (key == "augment") {
+        std::vector<std::string> words;
+        assign(key, words, value);
+        recipe.augment = augment_of(words);
+        return;
+    }
+    // Another optimiser begins from its own defaults.
+    if (key == "optimizer.name" && value != RecipeValue(recipe.optimizer)) recipe.optimizer_options.clear();
+    if (key == "schedule.name" && value != RecipeValue(recipe.schedule)) recipe.schedule_options.clear();
+    bool is_known = false;
+    visit_recipe(recipe, [&](std::string_view name, auto& field) {
+        if (name != key) return;
+        assign(key, field, value);
+        is_known = true;
+    });
+    if (is_known) return;
+    if (const std::string option = section("optimizer."); !option.empty()) return set_option(recipe.optimizer_options, key, option, value);
+    if (const std::string option = section("schedule."); !option.empty()) return set_option(recipe.schedule_options, key, option, value);
+    if (const std::string option = section("groups."); !option.empty()) return set_in_group(recipe.step.groups, key, option, value);
+    fail<ArgumentError>("a recipe has no key '{}'; nearest: {}", key, fmt::join(nearest_names(key, recipe_keys()), ", "));
+}
+
+/// Names of optimiser and schedule first: they decide what the others mean.
+template <class V> void set_all(Recipe& recipe, std::vector<std::pair<std::string, V>> values) {
+    std::ranges::stable_partition(values, [](const auto& entry) { return entry.first == "optimizer.name" || entry.first == "schedule.name" || entry.first == "augment"; });
+    for (const auto& [key, value] : values) {
+        if constexpr (std::is_same_v<V, std::string>) set(recipe, key, read_toml_value(value));
+        else set(recipe, key, value);
+    }
+}
+
+}  // namespace
+
+std::vector<std::string> recipe_keys() {
+    std::vector<std::string> keys{"augment"};
+    Recipe recipe;
+    visit_recipe(recipe, [&](std::string_view key, auto&) { keys.emplace_back(key); });
+    for (const char* often : {"optimizer.lr", "optimizer.momentum", "optimizer.nesterov", "optimizer.weight_decay", "schedule.warm_up", "schedule.milestones", "groups.NAME.parameters", "groups.NAME.lr"}) keys.emplace_back(often);
+    return keys;
+}
+
+Recipe parse_recipe(std::string_view text, std::string_view name) {
+    Recipe recipe;
+    recipe.name = name;
+    const auto values = read_toml(text, name);
+    try {
+        set_all(recipe, values);
+        check(recipe);
+    } catch (const ArgumentError& error) {
+        fail<ArgumentError>("recipe '{}': {}", name, error.what());
+    }
+    return recipe;
+}
+
+Recipe load_recipe(const std::string& file_or_name) {
+    std::vector<std::string> names;
+    for (const auto& [name, text] : shipped_recipes()) {
+        if (name == file_or_name) return parse_recipe(text, name);
+        names.push_back(name);
+    }
+    const std::filesystem::path path = file_or_name;
+    if (!std::filesystem::is_regular_file(path))
+        fail<ArgumentError>("no recipe '{}', neither a file nor one that comes with fovea; nearest: {}", file_or_name, fmt::join(nearest_names(file_or_name, names), ", "));
+    std::ifstream file(path, std::ios::binary);
+    std::ostringstream text;
+    text << file.rdbuf();
+    require<FormatError>(file.good(), "recipe '{}' cannot be read", file_or_name);
+    Recipe recipe = parse_recipe(text.str(), file_or_name);
+    recipe.name = path.stem().string();
+    return recipe;
+}
+
+std::pair<std::string, std::string> parse_setting(std::string_view text) {
+    const std::size_t equals = text.find('=');
+    require<ArgumentError>(equals != std::string_view::npos && equals > 0, "a setting is key=value, got '{}'", text);
+    const auto trimmed = [](std::string_view part) {
+        const std::size_t first = part.find_first_not_of(" \t"), last = part.find_last_not_of(" \t");
+        return first == std::string_view::npos ? std::string() : std::string(part.substr(first, last - first + 1));
+    };
+    return {trimmed(text.substr(0, equals)), trimmed(text.substr(equals + 1))};
+}
+
+void override_recipe(Recipe& recipe, const std::vector<std::pair<std::string, std::string>>& values) {
+    set_all(recipe, values);
+    check(recipe);
+}
+
+std::string to_toml(const Recipe& recipe) {
+    std::string text, section;
+    const auto line = [&](std::string_view key, const RecipeValue& value) {
+        const std::size_t dot = key.find('.');
+        const std::string in(dot == std::string_view::npos ? "" : key.substr(0, dot));
+        if (in != section) text += fmt::format("\n[{}]\n", section = in);
+        text += fmt::format("{} = {}\n", dot == std::string_view::npos ? key : key.substr(dot + 1), toml_text(value));
+    };
+    visit_recipe(recipe, [&](std::string_view key, const auto& field) {
+        line(key, value_of(field));
+        if (key == "optimizer.name")
+            for (const auto& [name, value] : recipe.optimizer_options) line("optimizer." + name, value);
+        if (key == "schedule.name")
+            for (const auto& [name, value] : recipe.schedule_options) line("schedule." + name, value);
+    });
+    for (const ParameterGroup& group : recipe.step.groups)
+        text += fmt::format("\n[groups.{}]\nparameters = {}\nlr = {}\nweight_decay = {}\nelementwise = {}\n", toml_text(group.name), toml_text(group.parameters), group.lr, group.weight_decay,
+                            group.elementwise);
+    return text;
+}
+
+void check(const Recipe& r) {
+    (void)make_optimizer(r.optimizer, r.optimizer_options);
+    const Schedule schedule = make_schedule(r.schedule, r.schedule_options);
+    require<ArgumentError>(r.epochs >= 1 && r.batch >= 1, "epochs and batch are at least 1, got {} and {}", r.epochs, r.batch);
+    require<ArgumentError>(r.seed >= 0, "seed is at least 0, got {}", r.seed);
+    require<ArgumentError>(r.label_smoothing >= 0 && r.label_smoothing < 1, "label_smoothing lies in 0..1, 1 left out, got {}", r.label_smoothing);
+    require<ArgumentError>(r.normalise == "data" || r.normalise == "card", "normalise is \"data\" or \"card\", got '{}'", r.normalise);
+    require<ArgumentError>(r.precision == "f32" || r.precision == "f64", "precision is \"f32\" or \"f64\", got '{}'", r.precision);
+    require<ArgumentError>(r.backend == "cpu" || r.backend == "reference", "backend is \"cpu\" or \"reference\", got '{}'", r.backend);
+    require<ArgumentError>(r.metric == "top1" || r.metric == "topk" || r.metric == "loss", "metric is top1, topk or loss, got '{}'", r.metric);
+    require<ArgumentError>(r.shortcut.empty() || r.shortcut == "a" || r.shortcut == "b" || r.shortcut == "c", "network.shortcut is a, b or c, got '{}'", r.shortcut);
+    require<ArgumentError>(r.augment.pad_crop >= 0, "augment.pad_crop is at least 0, got {}", r.augment.pad_crop);
+    // Contradictions.
+    require<ArgumentError>(r.precision != "f64" || r.backend == "reference", "precision = \"f64\" needs backend = \"reference\": the cpu backend computes in f32");
+    require<ArgumentError>(r.weights.empty() || r.init.empty(), "weights = '{}' and init = '{}' both say where the parameters start: leave one out", r.weights, r.init);
+    require<ArgumentError>(r.weights_map.empty() || !r.weights.empty(), "weights_map needs weights: there is nothing to map");
+    require<ArgumentError>(r.augment.pad_crop == 0 || !r.augment.random_crop, "augment.pad_crop and augment.random_crop both place the crop: leave one out");
+    require<ArgumentError>(r.augment.pad_fill == PadFill::mean || r.augment.pad_crop > 0, "augment.pad_fill = \"black\" needs augment.pad_crop: nothing is padded");
+    require<ArgumentError>(r.validation != "none" || r.metric != "topk", "metric = \"topk\" needs a validation set, but validation = \"none\"");
+    require<ArgumentError>(schedule.warm_up == 0 || r.schedule != "one-cycle", "schedule.warm_up = {} with one-cycle: that schedule rises by itself (pct_start)", schedule.warm_up);
+    require<ArgumentError>(schedule.warm_up <= static_cast<double>(r.epochs), "schedule.warm_up takes {} epochs, the run only {}", schedule.warm_up, r.epochs);
+    require<ArgumentError>(r.swa_from == 0 || r.step.ema == 0, "average.swa_from and average.ema both average the weights: leave one out");
+    require<ArgumentError>(r.swa_from >= 0 && r.swa_from <= r.epochs, "average.swa_from = {} lies beyond the last of {} epochs: nothing would be averaged", r.swa_from, r.epochs);
+    require<ArgumentError>(r.step.ema >= 0 && r.step.ema < 1, "average.ema lies in 0..1, 1 left out, got {}", r.step.ema);
+    require<ArgumentError>(r.step.accumulate >= 1, "accumulate is at least 1, got {}", r.step.accumulate);
+    require<ArgumentError>(r.patience >= 0 && r.min_delta >= 0 && r.time_budget_minutes >= 0, "patience, min_delta and time_budget_minutes are at least 0 (0 is off), got {}, {} and {}", r.patience,
+                           r.min_delta, r.time_budget_minutes);
+    require<ArgumentError>(r.min_delta == 0 || r.patience > 0, "min_delta = {} needs patience: without it nothing ends early", r.min_delta);
+    for (const ParameterGroup& group : r.step.groups) require<ArgumentError>(!group.parameters.empty(), "groups.{} needs parameters: the names it is for", group.name);
+    if (const auto* cosine = std::get_if<Cosine>(&schedule.kind))
+        require<ArgumentError>(cosine->restart_factor == 0 || cosine->period > 0, "schedule.restart_factor = {} needs schedule.period: the epochs until the first restart", cosine->restart_factor);
+}
+
+FitSpec fit_spec(const Recipe& r) {
+    FitSpec spec;
+    spec.model = r.model;
+    spec.augment = r.augment;
+    spec.epochs = r.epochs;
+    spec.batch = r.batch;
+    spec.drop_last = r.drop_last;
+    spec.optimizer = make_optimizer(r.optimizer, r.optimizer_options);
+    spec.schedule = make_schedule(r.schedule, r.schedule_options);
+    spec.step = r.step;
+    if (r.label_smoothing > 0) {
+        spec.loss = [smoothing = r.label_smoothing](const Value& logits, const Value& labels) { return cross_entropy(logits, labels, {.label_smoothing = smoothing}); };
+        spec.loss_name = fmt::format("cross_entropy label_smoothing={}", r.label_smoothing);
+    }
+    spec.seed = static_cast<std::uint64_t>(r.seed);
+    spec.metric = r.metric;
+    spec.compile.backend = r.backend;
+    spec.compile.precision = r.precision == "f64" ? Precision::f64 : Precision::f32;
+    spec.swa_from = r.swa_from;
+    spec.patience = r.patience;
+    spec.min_delta = r.min_delta;
+    spec.time_budget_minutes = r.time_budget_minutes;
+    spec.recipe = to_toml(r);
+    return spec;
+}
+
+Recipe recipe_for(std::string_view model, std::int64_t channels) {
+    const std::pair<std::string, std::string>* best = nullptr;
+    std::size_t longest = 0;
+    for (const auto& shipped : shipped_recipes()) {
+        const Recipe recipe = parse_recipe(shipped.second, shipped.first);
+        if (recipe.for_channels != 0 && recipe.for_channels != channels) continue;
+        for (const std::string& pattern : recipe.for_models) {
+            // Of equal patterns the one that says more, the channels too, wins.
+            const std::size_t length = 2 * pattern.size() + (recipe.for_channels != 0 ? 1 : 0);
+            if (matches_glob(pattern, model) && length > longest) longest = length, best = &shipped;
+        }
+    }
+    require(best != nullptr, "no shipped recipe is for '{}': the pattern \"*\" is missing", model);
+    return parse_recipe(best->second, best->first);
+}
+
+}  // namespace fovea

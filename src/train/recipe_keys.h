@@ -1,0 +1,59 @@
+// The keys of a recipe: the one list that reading, overriding and writing share.
+#pragma once
+
+#include "fovea/recipe.h"
+
+namespace fovea {
+
+/// visit(key, field) for every key with a field of its own; those of a section follow each other, keys without a section come first.
+template <class R, class Visit> void visit_recipe(R& r, Visit&& visit) {
+    visit("about", r.about);
+    visit("for_models", r.for_models);
+    visit("for_channels", r.for_channels);
+    visit("model", r.model);
+    visit("data", r.data);
+    visit("validation", r.validation);
+    visit("weights", r.weights);
+    visit("weights_map", r.weights_map);
+    visit("init", r.init);
+    visit("normalise", r.normalise);
+    visit("epochs", r.epochs);
+    visit("batch", r.batch);
+    visit("drop_last", r.drop_last);
+    visit("seed", r.seed);
+    visit("accumulate", r.step.accumulate);
+    visit("label_smoothing", r.label_smoothing);
+    visit("clip_norm", r.step.clip_norm);
+    visit("clip_value", r.step.clip_value);
+    visit("decay_norms_and_biases", r.step.decay_norms_and_biases);
+    visit("no_decay", r.step.no_decay);
+    visit("freeze", r.step.frozen);
+    visit("precision", r.precision);
+    visit("backend", r.backend);
+    visit("metric", r.metric);
+    visit("patience", r.patience);
+    visit("min_delta", r.min_delta);
+    visit("time_budget_minutes", r.time_budget_minutes);
+    visit("network.dropout", r.dropout);
+    visit("network.drop_path", r.drop_path);
+    visit("network.width_multiplier", r.width_multiplier);
+    visit("network.shortcut", r.shortcut);
+    visit("augment.pad_crop", r.augment.pad_crop);
+    visit("augment.pad_fill", r.augment.pad_fill);
+    visit("augment.mirror", r.augment.mirror);
+    visit("augment.random_crop", r.augment.random_crop);
+    visit("augment.rotate_deg", r.augment.rotate_deg);
+    visit("augment.shift", r.augment.shift);
+    visit("augment.scale", r.augment.scale);
+    visit("augment.shear_deg", r.augment.shear_deg);
+    visit("augment.elastic_alpha", r.augment.elastic_alpha);
+    visit("augment.elastic_sigma", r.augment.elastic_sigma);
+    visit("optimizer.name", r.optimizer);
+    visit("schedule.name", r.schedule);
+    visit("average.ema", r.step.ema);
+    visit("average.swa_from", r.swa_from);
+    visit("lookahead.every", r.step.lookahead_every);
+    visit("lookahead.alpha", r.step.lookahead_alpha);
+}
+
+}  // namespace fovea
