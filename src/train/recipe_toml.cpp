@@ -45,10 +45,21 @@ void flatten(const toml::table& table, const std::string& prefix, std::string_vi
     }
 }
 
+/// toml++ makes a table inside a table of a.b.c..., and takes them apart by recursion: a key of thousands of parts would end the program.
+void check_depth(std::string_view text, std::string_view name) {
+    int dots = 0, line = 1;
+    for (const char c : text) {
+        dots = c == '.' ? dots + 1 : c == '\n' || c == '=' || c == ',' ? 0 : dots;
+        line += c == '\n';
+        require<FormatError>(dots <= 256, "'{}' line {}: more than 256 dots in one key or text", name, line);
+    }
+}
+
 }  // namespace
 
 std::vector<std::pair<std::string, RecipeValue>> read_toml(std::string_view text, std::string_view name) {
     std::vector<std::pair<std::string, RecipeValue>> values;
+    check_depth(text, name);
     try {
         flatten(toml::parse(text), "", name, values);
     } catch (const toml::parse_error& error) {
@@ -59,6 +70,7 @@ std::vector<std::pair<std::string, RecipeValue>> read_toml(std::string_view text
 
 RecipeValue read_toml_value(const std::string& text) {
     try {
+        check_depth(text, "--set");
         const toml::table table = toml::parse("v = " + text);
         if (table.size() == 1 && !table.get("v")->is_table()) return value_of(*table.get("v"), "--set", "value");
     } catch (const toml::parse_error&) {

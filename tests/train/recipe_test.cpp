@@ -104,6 +104,12 @@ TEST(Recipe, SaysWhichKindOfValueIsWanted) {
     EXPECT_EQ(refused("drop_last = 3"), "recipe 'r': 'drop_last' is true or false, got 3");
     EXPECT_EQ(refused("model = 5"), "recipe 'r': 'model' is a text, got 5");
     EXPECT_EQ(test::message_of<FormatError>([] { (void)parse_recipe("a = 1\nb = = 2", "bad.toml"); }).substr(0, 29), "'bad.toml' line 2 is no TOML:");
+    EXPECT_EQ(test::message_of<FormatError>([] {
+                  std::string deep = "a";
+                  for (int i = 0; i < 100'000; ++i) deep += ".a";
+                  (void)parse_recipe(deep + " = 1", "r");
+              }),
+              "'r' line 1: more than 256 dots in one key or text");
     EXPECT_EQ(test::message_of<FormatError>([] { (void)parse_recipe("seed = 1979-05-27", "r"); }), "'r' line 1: 'seed' is a date or a time; a recipe has texts, numbers, flags and lists of them");
 }
 
