@@ -2,6 +2,7 @@
 // The biased variance normalises; the unbiased one, n / (n - 1), enters the running average, as in PyTorch.
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "fovea/ops.h"
 #include "graph/op.h"
@@ -51,6 +52,27 @@ Types batch_norm_shape(const OpInputs& in) {
     return Types{Type{x}, Type{per_channel}, Type{per_channel}, Type{per_channel}, Type{per_channel}};
 }
 
+/// One channel of a batch norm in doubles, as all its loops see it: what makes a result again, or asks for its sign, sums again and so
+/// gives the same bits. Kernels read the statistics that were kept instead.
+template <class T> struct ChannelNorm {
+    double mean = 0, var = 0, inv_std, scale, shift;
+    ChannelNorm(const Channels& dims, std::int64_t c, const T* x, T gamma, T beta, double eps) {
+        const double count = static_cast<double>(dims.count());
+        dims.each(c, [&](std::int64_t i) { mean += static_cast<double>(x[i]); });
+        mean /= count;
+        dims.each(c, [&](std::int64_t i) { var += (static_cast<double>(x[i]) - mean) * (static_cast<double>(x[i]) - mean); });
+        var /= count;
+        inv_std = 1 / std::sqrt(var + eps);
+        scale = gamma * inv_std;
+        shift = beta - mean * scale;
+    }
+    [[nodiscard]] T operator()(T x, const T* residual, bool is_relu) const {
+        double y = x * scale + shift;
+        if (residual) y += *residual;
+        return static_cast<T>(is_relu ? std::max(y, 0.0) : y);
+    }
+};
+
 void batch_norm_loops(const OpRun& run) {
     run.with_real([&](auto tag) {
         using T = decltype(tag);
@@ -60,23 +82,43 @@ void batch_norm_loops(const OpRun& run) {
         const double eps = run.attrs().real("eps"), momentum = run.attrs().real("momentum"), count = static_cast<double>(dims.count());
         const bool is_relu = run.attrs().text("activation") == "relu";
         for (std::int64_t c = 0; c < dims.channels; ++c) {
-            double mean = 0, var = 0;
-            dims.each(c, [&](std::int64_t i) { mean += static_cast<double>(x[i]); });
-            mean /= count;
-            dims.each(c, [&](std::int64_t i) { var += (static_cast<double>(x[i]) - mean) * (static_cast<double>(x[i]) - mean); });
-            var /= count;
-            const double inv_std = 1 / std::sqrt(var + eps), scale = gamma[c] * inv_std, shift = beta[c] - mean * scale;
-            dims.each(c, [&](std::int64_t i) {
-                double y = x[i] * scale + shift;
-                if (residual) y += residual[i];
-                run.out<T>(0)[i] = static_cast<T>(is_relu ? std::max(y, 0.0) : y);
-            });
-            run.out<T>(1)[c] = static_cast<T>(mean);
-            run.out<T>(2)[c] = static_cast<T>(inv_std);
-            run.out<T>(3)[c] = static_cast<T>((1 - momentum) * old_mean[c] + momentum * mean);
-            run.out<T>(4)[c] = static_cast<T>((1 - momentum) * old_var[c] + momentum * var * count / std::max(1.0, count - 1));
+            const ChannelNorm<T> norm(dims, c, x, gamma[c], beta[c], eps);
+            dims.each(c, [&](std::int64_t i) { run.out<T>(0)[i] = norm(x[i], residual ? residual + i : nullptr, is_relu); });
+            run.out<T>(1)[c] = static_cast<T>(norm.mean);
+            run.out<T>(2)[c] = static_cast<T>(norm.inv_std);
+            run.out<T>(3)[c] = static_cast<T>((1 - momentum) * old_mean[c] + momentum * norm.mean);
+            run.out<T>(4)[c] = static_cast<T>((1 - momentum) * old_var[c] + momentum * norm.var * count / std::max(1.0, count - 1));
         }
     });
+}
+
+Types apply_shape(const OpInputs& in) {
+    const Shape& x = in.shape(0);
+    in.check(x.rank() >= 2, "the input is [N, C, ...], got {}", x);
+    for (int i = 1; i < 5; ++i) in.check(in.shape(i) == Shape{x[1]}, "operand {} is {}, the input {} has {} channels", i, in.shape(i), x, x[1]);
+    in.check(!in.has(5) || in.shape(5) == x, "residual is {}, the input {}", in.has(5) ? in.shape(5) : Shape{}, x);
+    return Types(x);
+}
+
+void apply_loops(const OpRun& run) {
+    run.with_real([&](auto tag) {
+        using T = decltype(tag);
+        const T *x = run.in<T>(0), *residual = run.has(5) ? run.in<T>(5) : nullptr;
+        const Channels dims(run.shape(0));
+        const bool is_relu = run.attrs().text("activation") == "relu";
+        for (std::int64_t c = 0; c < dims.channels; ++c) {
+            const ChannelNorm<T> norm(dims, c, x, run.in<T>(1)[c], run.in<T>(2)[c], run.attrs().real("eps"));
+            dims.each(c, [&](std::int64_t i) { run.out<T>(0)[i] = norm(x[i], residual ? residual + i : nullptr, is_relu); });
+        }
+    });
+}
+
+Values expand_apply(const Node& node) {
+    const auto& in = node.inputs;
+    const Value& x = in[0];
+    Value y = (x - per_channel(in[3], x)) * per_channel(in[1] * in[4], x) + per_channel(in[2], x);
+    if (in.size() > 5) y = y + in[5];
+    return Values{node.attrs.text("activation") == "relu" ? relu(y) : y};
 }
 
 Values batch_norm_gradient(const Grad& g) {
@@ -103,22 +145,27 @@ Values batch_norm_gradient(const Grad& g) {
 Types backward_shape(const OpInputs& in) {
     const Shape per_channel{in.shape(0)[1]};
     in.check(in.shape(1) == in.shape(0), "the gradient is {}, the input {}", in.shape(1), in.shape(0));
-    for (int i = 2; i < 5; ++i) in.check(in.shape(i) == per_channel, "operand {} is {}, expected {}", i, in.shape(i), per_channel);
+    for (int i = 2; i < 7; ++i)
+        if (i != 5 && (i < 5 || in.has(i))) in.check(in.shape(i) == per_channel, "operand {} is {}, expected {}", i, in.shape(i), per_channel);
     Types types{Type{in.shape(0)}, Type{per_channel}, Type{per_channel}};
     if (in.attrs().flag("residual")) types.push_back(Type{in.shape(0)});
     return types;
 }
 
 // dx = gamma inv_std (dy - mean(dy) - x^ mean(dy x^)), x^ = (x - mean) inv_std; dgamma = sum(dy x^); dbeta = sum(dy).
+// Inputs x, dy, gamma, mean, inv_std and, where a ReLU followed, its output y [5], or beta [6] to know y's sign from x: dy counts where y > 0.
 void backward_loops(const OpRun& run) {
     run.with_real([&](auto tag) {
         using T = decltype(tag);
         const Channels dims(run.shape(0));
         const T *x = run.in<T>(0), *dy = run.in<T>(1), *gamma = run.in<T>(2), *mean = run.in<T>(3), *inv_std = run.in<T>(4);
-        const T* y = run.has(5) ? run.in<T>(5) : nullptr;
-        const auto masked = [&](std::int64_t i) { return y && !(y[i] > 0) ? 0.0 : static_cast<double>(dy[i]); };
+        const T *y = run.has(5) ? run.in<T>(5) : nullptr, *beta = run.has(6) ? run.in<T>(6) : nullptr;
         const double count = static_cast<double>(dims.count());
         for (std::int64_t c = 0; c < dims.channels; ++c) {
+            std::optional<ChannelNorm<T>> norm;
+            if (beta) norm.emplace(dims, c, x, gamma[c], beta[c], run.attrs().real("eps"));
+            const auto is_off = [&](std::int64_t i) { return (y && !(y[i] > 0)) || (norm && !((*norm)(x[i], nullptr, false) > 0)); };
+            const auto masked = [&](std::int64_t i) { return is_off(i) ? 0.0 : static_cast<double>(dy[i]); };
             const auto x_hat = [&](std::int64_t i) { return (static_cast<double>(x[i]) - mean[c]) * inv_std[c]; };
             double dgamma = 0, dbeta = 0;
             dims.each(c, [&](std::int64_t i) { dbeta += masked(i), dgamma += masked(i) * x_hat(i); });
@@ -135,7 +182,9 @@ void backward_loops(const OpRun& run) {
 Values expand_backward(const Node& node) {
     const Value x = node.inputs[0], gamma = node.inputs[2];
     Value dy = node.inputs[1];
-    if (node.inputs.size() > 5) dy = x.graph().add("relu_backward", {dy, node.inputs[5]});
+    const auto given = [&](std::size_t i) { return node.inputs.size() > i && !node.inputs[i].is_empty(); };
+    if (given(5)) dy = x.graph().add("relu_backward", {dy, node.inputs[5]});
+    if (given(6)) dy = x.graph().add("relu_backward", {dy, x.graph().add("batch_norm_apply", {x, gamma, node.inputs[6], node.inputs[3], node.inputs[4]}, {{"eps", node.attrs.real("eps")}})});
     const ReduceSpec channels{.axes = axes_but_channels(x.shape())};
     const Value centred = x - per_channel(mean(x, channels), x);
     const Value inv_std = rsqrt(mean(square(centred), channels) + node.attrs.real("eps"));
@@ -154,6 +203,12 @@ void register_batch_norm(OpRegistry& ops) {
              .gradient = batch_norm_gradient,
              .cost = [](const OpInputs& in) { return Cost{0, 7 * in.shape(0).elements()}; },
              .reference = batch_norm_loops});
+    // y of a batch norm from x and the statistics it kept: x, gamma, beta, mean, inv_std, residual -> y, bit for bit.
+    ops.add({.name = "batch_norm_apply",
+             .shape = apply_shape,
+             .expand = expand_apply,
+             .cost = [](const OpInputs& in) { return Cost{0, 2 * in.shape(0).elements()}; },
+             .reference = apply_loops});
     ops.add({.name = "batch_norm_backward",
              .shape = backward_shape,
              .expand = expand_backward,

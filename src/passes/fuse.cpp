@@ -1,6 +1,7 @@
 // Fusion by pattern. A chain base -> [add] -> [activation] whose inner values have no other reader becomes one node, placed where the
 // chain ends so that all its inputs exist. A gradient that reads the pre-activation is such a reader, so training fuses what needs only
-// the output. In the reverse pass relu_backward -> batch_norm_backward becomes batch_norm_backward with a mask.
+// the output. In the reverse pass relu_backward -> batch_norm_backward becomes batch_norm_backward with a mask, and a mask behind the
+// gradient of max pooling goes before it.
 #include <map>
 #include <optional>
 #include <set>
@@ -42,6 +43,10 @@ public:
                 deferred_.insert({node.id, 0});
             else if (node.op->name == "batch_norm_backward" && is_deferred(node.inputs[1]))
                 emit_norm_backward(node, rewrite, result);
+            else if (masked_by(node) != nullptr)
+                continue;  // made behind the mask
+            else if (node.op->name == "relu_backward" && masked_by(node.inputs[0].node()) == &node)
+                emit_masked_pool(node, rewrite, result);
             else
                 rewrite.copy(node);
         }
@@ -148,13 +153,37 @@ private:
         const Node& mask = backward.inputs[1].node();
         std::vector<Value> inputs;
         for (std::size_t i = 0; i < 5; ++i) inputs.push_back(rewrite(i == 1 ? mask.inputs[0] : backward.inputs[i]));
-        inputs.push_back(rewrite(mask.inputs[1]));
+        // Where nothing was added to it, the sign of the norm's result follows from x and beta: the result need not be kept for it.
+        const Chain& chain = chains_.at(mask.inputs[1].id());
+        if (chain.residual.is_empty()) {
+            inputs.resize(6);
+            inputs.push_back(rewrite(node(chain.base).inputs[2]));
+        } else {
+            inputs.push_back(rewrite(mask.inputs[1]));
+        }
         Attrs attrs = backward.attrs;
         const bool has_residual = readers_[static_cast<std::size_t>(mask.id)].size() > 1;
         if (has_residual) attrs.set("residual", true);
         const Value made = result.add("batch_norm_backward", inputs, attrs, backward.path);
         for (int o = 0; o < 3; ++o) rewrite.set(value(backward, o), made.sibling(o));
         if (has_residual) rewrite.set(value(mask), made.sibling(3));
+    }
+
+    /// relu_backward(max_pool2d_backward(dy, places), y) with max_pool2d(y) -> (pooled, places): y > 0 at a place exactly where pooled > 0,
+    /// so the mask can go first. It is smaller there, and y need not be kept. The mask's node, of the pooling's gradient `pool`.
+    const Node* masked_by(const Node& pool) const {
+        if (pool.op->name != "max_pool2d_backward" || pool.inputs.size() < 3 || pool.inputs[1].output() != 1) return nullptr;
+        const auto reader = only_reader(pool);
+        if (!reader) return nullptr;
+        const Node &mask = node(*reader), &forward = node(pool.inputs[1].id());
+        const bool fits = mask.op->name == "relu_backward" && mask.inputs[0].id() == pool.id && forward.op->name == "max_pool2d" && forward.inputs[0] == mask.inputs[1];
+        return fits && !masks_norm(mask) ? &mask : nullptr;
+    }
+
+    void emit_masked_pool(const Node& mask, Rewriter& rewrite, Graph& result) {
+        const Node& pool = mask.inputs[0].node();
+        const Value masked = result.add("relu_backward", {rewrite(pool.inputs[0]), rewrite(pool.inputs[1].sibling(0))}, mask.attrs, mask.path);
+        rewrite.set(value(mask), result.add("max_pool2d_backward", {masked, rewrite(pool.inputs[1]), rewrite(pool.inputs[2])}, pool.attrs, pool.path));
     }
 
     const Graph& graph_;

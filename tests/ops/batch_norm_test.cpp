@@ -57,6 +57,42 @@ TEST(BatchNorm, FusedReluAndResidualEqualTheSeparateOps) {
     expect_gradients(fused, inputs, {0, 1, 2, 5});
 }
 
+Value applied(Graph& graph, const std::vector<Value>& x, bool has_residual, bool is_relu) {
+    const Value mean = raw_batch_norm(graph, x, 1);
+    std::vector<Value> inputs{x[0], x[1], x[2], mean, mean.sibling(2)};
+    if (has_residual) inputs.push_back(x[5]);
+    return graph.add("batch_norm_apply", inputs, {{"eps", 1e-5}, {"activation", std::string(is_relu ? "relu" : "")}});
+}
+
+TEST(BatchNorm, MadeAgainFromItsStatisticsEqualsItselfToTheBit) {
+    auto inputs = operands({3, 5, 4, 3});
+    inputs.push_back(filled({3, 5, 4, 3}, "residual"));
+    for (DType real : {DType::f32, DType::f64})
+        for (const bool is_relu : {false, true})
+            for (const bool has_residual : {false, true}) {
+                const auto once = [&](Graph& g, const auto& x) {
+                    std::vector<Value> in{x[0], x[1], x[2], x[3], x[4]};
+                    if (has_residual) in.push_back(x[5]);
+                    return g.add("batch_norm", in, {{"eps", 1e-5}, {"momentum", 0.1}, {"activation", std::string(is_relu ? "relu" : "")}});
+                };
+                EXPECT_EQ(values_of(test::evaluate(once, inputs, real)), values_of(test::evaluate([&](Graph& g, const auto& x) { return applied(g, x, has_residual, is_relu); }, inputs, real)));
+            }
+    expect_gradients([](Graph& g, const auto& x) { return applied(g, x, true, true); }, inputs, {0, 1, 2, 5});
+}
+
+TEST(BatchNorm, TheReversePassKnowsTheSignOfTheResultFromBeta) {
+    auto inputs = operands({3, 4, 2, 5});
+    inputs.push_back(filled({3, 4, 2, 5}, "dy"));
+    const auto backward = [](Graph& g, const auto& x, bool from_beta) {
+        const Value mean = raw_batch_norm(g, x, 1);
+        return g.add("batch_norm_backward", {x[0], x[5], x[1], mean, mean.sibling(2), from_beta ? Value{} : relu(mean.sibling(0)), from_beta ? x[2] : Value{}}, {{"eps", 1e-5}});
+    };
+    for (DType real : {DType::f32, DType::f64})
+        for (int output : {0, 1, 2})
+            EXPECT_EQ(values_of(test::evaluate([&](Graph& g, const auto& x) { return backward(g, x, true).sibling(output); }, inputs, real)),
+                      values_of(test::evaluate([&](Graph& g, const auto& x) { return backward(g, x, false).sibling(output); }, inputs, real)));
+}
+
 TEST(BatchNorm, InferenceGradientsAgreeWithCentralDifferencesInEveryOperand) {
     for (const Shape& shape : {Shape{2, 3, 2, 4}, Shape{5, 3}})
         expect_gradients([](Graph& g, const auto& x) { return g.add("batch_norm_inference", {x[0], x[1], x[2], x[3], x[4]}, {{"eps", 1e-3}}); }, operands(shape));

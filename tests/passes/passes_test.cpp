@@ -136,6 +136,31 @@ TEST(Passes, FusedTrainingNormsCarryTheMaskIntoTheReversePass) {
         }
 }
 
+TEST(Passes, AMaskBehindThePoolingsGradientGoesBeforeIt) {
+    for (const bool is_read_again : {false, true}) {
+        Graph graph;
+        const Value x = graph.input("image", {16, 3, 7, 6}), y = relu(conv2d(x, {.out = 17, .kernel = 3, .pad = 1}, "conv"));
+        const Value pooled = max_pool(y, {.kernel = 3, .stride = 2, .pad = 1});
+        graph.output("loss", is_read_again ? sum(square(pooled)) + sum(y) : sum(square(pooled)));
+        graph.output("dw", gradients(graph.find_output("loss"), std::vector<Value>{graph.find("conv.weight")}).front());
+        const Graph fused = fuse(graph);
+        fused.verify();
+        int mask_at = -1, pool_at = -1;
+        for (const Node& node : fused.nodes()) {
+            if (op_name(node) == "relu_backward") mask_at = node.id;
+            if (op_name(node) == "max_pool2d_backward") pool_at = node.id;
+        }
+        EXPECT_EQ(mask_at < pool_at, !is_read_again) << fused.print();
+        // A place takes its windows' gradients all or none, in the same order: the bytes stay.
+        const Parameters parameters = filled_parameters(graph);
+        const auto gradient = [&](bool fuses) {
+            Program program(graph.clone(), std::make_shared<State>(parameters), {.fuse = fuses});
+            return test::values_of(program.run({{"image", filled({16, 3, 7, 6}, "image", -1, 1, DType::f32)}}).back());
+        };
+        EXPECT_EQ(gradient(true), gradient(false));
+    }
+}
+
 TEST(Passes, SpecializeNamesTheInputThatDoesNotFit) {
     Graph graph;
     graph.output("y", relu(graph.input("x", {dynamic, 2})));

@@ -69,14 +69,13 @@ std::optional<Kernel> plan_batch_norm(const Node& node, const PlanContext& conte
                                          count += n;
                                      }
                                      const double var = std::max(0.0, deviation / count), inv_std = 1 / std::sqrt(var + eps);
-                                     const double scale = as_f32(args.in[1])[c] * inv_std;
                                      as_f32(args.out[1])[c] = static_cast<float>(mean);
                                      as_f32(args.out[2])[c] = static_cast<float>(inv_std);
                                      as_f32(args.out[3])[c] = static_cast<float>((1 - momentum) * as_f32(args.in[3])[c] + momentum * mean);
                                      as_f32(args.out[4])[c] = static_cast<float>((1 - momentum) * as_f32(args.in[4])[c] + momentum * var * count / std::max(1.0, count - 1));
-                                     scratch.coefficient(args.scratch, 0)[c] = static_cast<float>(scale);
-                                     scratch.coefficient(args.scratch, 1)[c] = static_cast<float>(as_f32(args.in[2])[c] - mean * scale);
                                  }
+                                 simd().norm_coefficients(scratch.coefficient(args.scratch, 0), scratch.coefficient(args.scratch, 1), as_f32(args.in[1]), as_f32(args.in[2]),
+                                                          as_f32(args.out[1]), as_f32(args.out[2]), rows.channels);
                              }});
     kernel.phases.push_back({.kind = Phase::Kind::rows, .reads = 0b100001, .row_reads = 0b100001, .writes = 1, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part& part) {
                                  const std::int64_t at = part.begin * rows.stride();
@@ -86,12 +85,44 @@ std::optional<Kernel> plan_batch_norm(const Node& node, const PlanContext& conte
     return kernel;
 }
 
+std::optional<Kernel> plan_batch_norm_apply(const Node& node, const PlanContext& context) {
+    const Shape& x = node.outputs[0].shape;
+    if (!is_rows(x, context)) return {};
+    const Rows rows(x);
+    const bool relu = node.attrs.text("activation") == "relu", has_residual = node.inputs.size() > 5;
+    Kernel kernel;
+    kernel.name = std::string("simd:") + simd().name;
+    kernel.in.resize(node.inputs.size());
+    kernel.in[0] = rows_layout(x);
+    if (has_residual) kernel.in[5] = rows_layout(x);
+    kernel.out = {rows_layout(x)};
+    kernel.in_place = {has_residual ? 5 : 0};
+    kernel.workspace_bytes = static_cast<std::size_t>(rows.channels) * 8;
+    // One phase by rows, with its own coefficients: it shares a stage with the gradient that wants y.
+    kernel.phases.push_back({.kind = Phase::Kind::rows, .row_reads = 0b100001, .run = [=](const KernelArgs& args, const Part& part) {
+                                 const std::int64_t at = part.begin * rows.stride();
+                                 float *scale = as_f32(args.workspace), *shift = scale + rows.channels;
+                                 simd().norm_coefficients(scale, shift, as_f32(args.in[1]), as_f32(args.in[2]), as_f32(args.in[3]), as_f32(args.in[4]), rows.channels);
+                                 simd().norm_apply(as_f32(args.out[0]) + at, as_f32(args.in[0]) + at, has_residual ? as_f32(args.in[5]) + at : nullptr, scale, shift,
+                                                   (part.end - part.begin) * rows.per_sample, rows.channels, relu);
+                             }});
+    return kernel;
+}
+
 std::optional<Kernel> plan_batch_norm_backward(const Node& node, const PlanContext& context) {
     const Shape& x = node.outputs[0].shape;
     if (!is_rows(x, context)) return {};
     const Rows rows(x);
     const Scratch scratch{rows.channels, context.parts()};
-    const bool has_mask = node.inputs.size() > 5, has_residual = node.outputs.size() > 3;
+    const auto given = [&](std::size_t i) { return node.inputs.size() > i && !node.inputs[i].is_empty(); };
+    const bool has_mask = given(5), has_beta = given(6), has_residual = node.outputs.size() > 3;
+    // Beta says where a ReLU was open: every part makes the coefficients of y again, a few operations per channel.
+    const auto mask_of = [=](const KernelArgs& args, std::int64_t at) {
+        if (!has_beta) return NormMask{.y = has_mask ? as_f32(args.in[5]) + at : nullptr};
+        float *scale = as_f32(args.workspace), *shift = scale + rows.channels;
+        simd().norm_coefficients(scale, shift, as_f32(args.in[2]), as_f32(args.in[6]), as_f32(args.in[3]), as_f32(args.in[4]), rows.channels);
+        return NormMask{.scale = scale, .shift = shift};
+    };
     Kernel kernel;
     kernel.name = std::string("simd:") + simd().name;
     kernel.in.resize(node.inputs.size());
@@ -104,9 +135,10 @@ std::optional<Kernel> plan_batch_norm_backward(const Node& node, const PlanConte
         kernel.in_place.push_back(1);
     }
     kernel.scratch_bytes = scratch.bytes();
-    kernel.phases.push_back({.kind = Phase::Kind::rows, .reads = 0b111011, .row_reads = 0b100011, .writes = 0, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part& part) {
+    if (has_beta) kernel.workspace_bytes = static_cast<std::size_t>(rows.channels) * 8;
+    kernel.phases.push_back({.kind = Phase::Kind::rows, .reads = has_beta ? 0b1011111u : 0b111011u, .row_reads = 0b100011, .writes = 0, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part& part) {
                                  const std::int64_t at = part.begin * rows.stride();
-                                 simd().norm_backward_sums(as_f32(args.in[0]) + at, as_f32(args.in[1]) + at, has_mask ? as_f32(args.in[5]) + at : nullptr, as_f32(args.in[3]),
+                                 simd().norm_backward_sums(as_f32(args.in[0]) + at, as_f32(args.in[1]) + at, mask_of(args, at), as_f32(args.in[3]),
                                                            (part.end - part.begin) * rows.per_sample, rows.channels, scratch.sums(args.scratch, part.index),
                                                            scratch.second(args.scratch, part.index));
                              }});
@@ -123,10 +155,10 @@ std::optional<Kernel> plan_batch_norm_backward(const Node& node, const PlanConte
                                      scratch.coefficient(args.scratch, 2)[c] = static_cast<float>(sum / rows.count());
                                  }
                              }});
-    kernel.phases.push_back({.kind = Phase::Kind::rows, .reads = 0b101011, .row_reads = 0b100011, .writes = 0b1001, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part& part) {
+    kernel.phases.push_back({.kind = Phase::Kind::rows, .reads = has_beta ? 0b1011111u : 0b101011u, .row_reads = 0b100011, .writes = 0b1001, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part& part) {
                                  const std::int64_t at = part.begin * rows.stride();
                                  simd().norm_backward_apply(as_f32(args.out[0]) + at, has_residual ? as_f32(args.out[3]) + at : nullptr, as_f32(args.in[0]) + at, as_f32(args.in[1]) + at,
-                                                            has_mask ? as_f32(args.in[5]) + at : nullptr, scratch.coefficient(args.scratch, 0), scratch.coefficient(args.scratch, 1),
+                                                            mask_of(args, at), scratch.coefficient(args.scratch, 0), scratch.coefficient(args.scratch, 1),
                                                             scratch.coefficient(args.scratch, 2), as_f32(args.in[3]), (part.end - part.begin) * rows.per_sample, rows.channels);
                              }});
     return kernel;

@@ -17,6 +17,7 @@ Planner planner_of(const std::string& op) {
         {"linear", cpu::plan_linear},
         {"matmul", cpu::plan_matmul},
         {"batch_norm", cpu::plan_batch_norm},
+        {"batch_norm_apply", cpu::plan_batch_norm_apply},
         {"batch_norm_backward", cpu::plan_batch_norm_backward},
         {"batch_norm_inference", cpu::plan_batch_norm_inference},
         {"max_pool2d", cpu::plan_pool},

@@ -25,6 +25,7 @@ namespace fovea::cpu {
 [[nodiscard]] std::optional<Kernel> plan_linear(const Node& node, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_matmul(const Node& node, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_batch_norm(const Node& node, const PlanContext& context);
+[[nodiscard]] std::optional<Kernel> plan_batch_norm_apply(const Node& node, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_batch_norm_backward(const Node& node, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_batch_norm_inference(const Node& node, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_pool(const Node& node, const PlanContext& context);

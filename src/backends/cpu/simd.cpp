@@ -122,48 +122,71 @@ void norm_apply(float* y, const float* x, const float* residual, const float* sc
     });
 }
 
-void norm_backward_sums(const float* x, const float* dy, const float* y, const float* mean, std::int64_t rows, std::int64_t channels, double* sums, double* products) {
+void norm_coefficients(float* scale, float* shift, const float* gamma, const float* beta, const float* mean, const float* inv_std, std::int64_t channels) {
+    for_channels(channels, [&](std::int64_t c, auto load, auto store) HWY_ATTR {
+        const V a = hn::Mul(load(gamma + c), load(inv_std + c));
+        store(a, scale + c);
+        store(hn::NegMulAdd(load(mean + c), a, load(beta + c)), shift + c);
+    });
+}
+
+/// f(g), g(i, c_scale, c_shift, load) being dy[i] where the mask lets it through: the kind of mask is decided once, outside the loops.
+template <class F> HWY_INLINE void with_mask(const float* x, const float* dy, const NormMask& mask, F&& f) {
+    const D d;
+    const V zero = hn::Zero(d);
+    if (mask.scale)
+        f([&](std::int64_t i, V a, V b, auto load) HWY_ATTR { return hn::IfThenElseZero(hn::Gt(hn::MulAdd(load(x + i), a, b), zero), load(dy + i)); });
+    else if (mask.y)
+        f([&](std::int64_t i, V, V, auto load) HWY_ATTR { return hn::IfThenElseZero(hn::Gt(load(mask.y + i), zero), load(dy + i)); });
+    else
+        f([&](std::int64_t i, V, V, auto load) HWY_ATTR { return load(dy + i); });
+}
+
+void norm_backward_sums(const float* x, const float* dy, const NormMask& mask, const float* mean, std::int64_t rows, std::int64_t channels, double* sums, double* products) {
     const D d;
     const V zero = hn::Zero(d);
     std::fill_n(sums, channels, 0.0);
     std::fill_n(products, channels, 0.0);
-    for (std::int64_t begin = 0; begin < rows; begin += block_rows) {
-        const std::int64_t end = std::min(rows, begin + block_rows);
-        for_channels(channels, [&](std::int64_t c, auto load, auto) HWY_ATTR {
-            const V m = load(mean + c);
-            V sum[4], product[4];
-            for (int k = 0; k < 4; ++k) sum[k] = product[k] = zero;
-            const auto take = [&](std::int64_t r, int k) HWY_ATTR {
-                const std::int64_t i = r * channels + c;
-                V g = load(dy + i);
-                if (y) g = hn::IfThenElseZero(hn::Gt(load(y + i), zero), g);
-                sum[k] = hn::Add(sum[k], g);
-                product[k] = hn::MulAdd(g, hn::Sub(load(x + i), m), product[k]);
-            };
-            std::int64_t r = begin;
-            for (; r + 4 <= end; r += 4)
-                for (int k = 0; k < 4; ++k) take(r + k, k);
-            for (; r < end; ++r) take(r, 0);
-            add_to(sums, hn::Add(hn::Add(sum[0], sum[1]), hn::Add(sum[2], sum[3])), c, channels);
-            add_to(products, hn::Add(hn::Add(product[0], product[1]), hn::Add(product[2], product[3])), c, channels);
-        });
-    }
+    with_mask(x, dy, mask, [&](auto masked) HWY_ATTR {
+        for (std::int64_t begin = 0; begin < rows; begin += block_rows) {
+            const std::int64_t end = std::min(rows, begin + block_rows);
+            for_channels(channels, [&](std::int64_t c, auto load, auto) HWY_ATTR {
+                const V m = load(mean + c), a = mask.scale ? load(mask.scale + c) : zero, b = mask.scale ? load(mask.shift + c) : zero;
+                V sum[4], product[4];
+                for (int k = 0; k < 4; ++k) sum[k] = product[k] = zero;
+                const auto take = [&](std::int64_t r, int k) HWY_ATTR {
+                    const std::int64_t i = r * channels + c;
+                    const V g = masked(i, a, b, load);
+                    sum[k] = hn::Add(sum[k], g);
+                    product[k] = hn::MulAdd(g, hn::Sub(load(x + i), m), product[k]);
+                };
+                std::int64_t r = begin;
+                for (; r + 4 <= end; r += 4)
+                    for (int k = 0; k < 4; ++k) take(r + k, k);
+                for (; r < end; ++r) take(r, 0);
+                add_to(sums, hn::Add(hn::Add(sum[0], sum[1]), hn::Add(sum[2], sum[3])), c, channels);
+                add_to(products, hn::Add(hn::Add(product[0], product[1]), hn::Add(product[2], product[3])), c, channels);
+            });
+        }
+    });
 }
 
-void norm_backward_apply(float* dx, float* masked, const float* x, const float* dy, const float* y, const float* a, const float* b, const float* d_mean, const float* mean,
+void norm_backward_apply(float* dx, float* residual, const float* x, const float* dy, const NormMask& mask, const float* a, const float* b, const float* d_mean, const float* mean,
                          std::int64_t rows, std::int64_t channels) {
     const D d;
     const V zero = hn::Zero(d);
-    for_channels(channels, [&](std::int64_t c, auto load, auto store) HWY_ATTR {
-        const V va = load(a + c), vb = load(b + c), vd = load(d_mean + c), vm = load(mean + c);
-        for (std::int64_t r = 0; r < rows; ++r) {
-            const std::int64_t i = r * channels + c;
-            V g = load(dy + i);
-            if (y) g = hn::IfThenElseZero(hn::Gt(load(y + i), zero), g);
-            const V v = hn::MulAdd(hn::Sub(g, vd), va, hn::Mul(hn::Sub(load(x + i), vm), vb));
-            if (masked) store(g, masked + i);
-            store(v, dx + i);
-        }
+    with_mask(x, dy, mask, [&](auto masked) HWY_ATTR {
+        for_channels(channels, [&](std::int64_t c, auto load, auto store) HWY_ATTR {
+            const V va = load(a + c), vb = load(b + c), vd = load(d_mean + c), vm = load(mean + c);
+            const V scale = mask.scale ? load(mask.scale + c) : zero, shift = mask.scale ? load(mask.shift + c) : zero;
+            for (std::int64_t r = 0; r < rows; ++r) {
+                const std::int64_t i = r * channels + c;
+                const V g = masked(i, scale, shift, load);
+                const V v = hn::MulAdd(hn::Sub(g, vd), va, hn::Mul(hn::Sub(load(x + i), vm), vb));
+                if (residual) store(g, residual + i);
+                store(v, dx + i);
+            }
+        });
     });
 }
 
@@ -354,7 +377,7 @@ double sum(const float* x, std::int64_t count) {
 }
 
 Simd table() {
-    return {hwy::TargetName(HWY_TARGET), sum_parts, add, relu, relu_backward, scale_shift, multiply, norm_sums, norm_apply, norm_backward_sums, norm_backward_apply, max_pool, column_sums,
+    return {hwy::TargetName(HWY_TARGET), sum_parts, add, relu, relu_backward, scale_shift, multiply, norm_sums, norm_apply, norm_coefficients, norm_backward_sums, norm_backward_apply, max_pool, column_sums,
             resample, lrn, lrn_backward, largest, exponentials, sum};
 }
 

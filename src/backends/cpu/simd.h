@@ -35,6 +35,11 @@ struct LrnGeometry {
     [[nodiscard]] std::int64_t work() const { return 2 * (channels + below + above); }
 };
 
+/// Where a ReLU behind a batch norm lets gradients through: y > 0, or x * scale[c] + shift[c] > 0; everywhere when all are null.
+struct NormMask {
+    const float *y = nullptr, *scale = nullptr, *shift = nullptr;
+};
+
 struct Simd {
     const char* name;  ///< the instruction set chosen
     /// out[i] = sum over p < parts of source[p * stride + i], in that order.
@@ -49,11 +54,13 @@ struct Simd {
     void (*norm_sums)(const float* x, std::int64_t rows, std::int64_t channels, float* pivot, double* sums, double* squares);
     /// y = x * scale[c] + shift[c] (+ residual) (rectified)
     void (*norm_apply)(float* y, const float* x, const float* residual, const float* scale, const float* shift, std::int64_t rows, std::int64_t channels, bool relu);
-    /// d = dy where y > 0 (y null: d = dy); sums[c] += d, products[c] += d * (x - mean[c])
-    void (*norm_backward_sums)(const float* x, const float* dy, const float* y, const float* mean, std::int64_t rows, std::int64_t channels, double* sums, double* products);
+    /// scale = gamma * inv_std, shift = beta - mean * scale: the one way in which y is made of what is kept.
+    void (*norm_coefficients)(float* scale, float* shift, const float* gamma, const float* beta, const float* mean, const float* inv_std, std::int64_t channels);
+    /// d = dy where the mask says so; sums[c] += d, products[c] += d * (x - mean[c])
+    void (*norm_backward_sums)(const float* x, const float* dy, const NormMask& mask, const float* mean, std::int64_t rows, std::int64_t channels, double* sums, double* products);
     /// dx = a[c] * (d - d_mean[c]) + b[c] * (x - mean[c]); masked (may be null) = d. Both differences sum to zero over the batch, so that
     /// the rounding of a and b leaves the sum of dx at zero.
-    void (*norm_backward_apply)(float* dx, float* masked, const float* x, const float* dy, const float* y, const float* a, const float* b, const float* d_mean, const float* mean,
+    void (*norm_backward_apply)(float* dx, float* masked, const float* x, const float* dy, const NormMask& mask, const float* a, const float* b, const float* d_mean, const float* mean,
                                 std::int64_t rows, std::int64_t channels);
 
     /// Max pooling of one sample, channels last: y and the flat place h * W + w of each maximum (where may be null).
