@@ -21,6 +21,7 @@ namespace {
 
 struct BenchArguments {
     Common common;
+    MemoryOptions memory;
     std::string what, backend = "cpu", precision = "f32", trace, answers;
     std::int64_t batch = 1, least_runs = 3;
     bool is_training = false, profile = false, without_peak = false;
@@ -118,6 +119,7 @@ CompileOptions options_of(const BenchArguments& a) {
     CompileOptions options;
     options.backend = a.backend;
     options.precision = a.precision == "f64" ? Precision::f64 : Precision::f32;
+    a.memory.apply_to(options);
     return options;
 }
 
@@ -207,6 +209,8 @@ void bench(const BenchArguments& a) {
                       {"inputs_ms", bench.inputs_ms}, {"runs", times.runs},
                       {"operations", bench.operations}, {"operations_per_second", static_cast<double>(bench.operations) / times.min_ms * 1e3},
                       {"arena_bytes", bench.executable.arena_bytes()}, {"state_bytes", bench.state->bytes()}, {"peak_memory_bytes", memory}, {"fallbacks", bench.executable.fallbacks()}};
+        if (const Recomputed& again = bench.executable.recomputed(); again.mode != Recompute::none)
+            document["recomputed"] = {{"mode", name_of(again.mode)}, {"nodes", again.nodes}, {"more_time", again.more_time}};
         if (!a.without_peak) document["share_of_peak"] = share;
         if (bench.images) document["images_per_second"] = static_cast<double>(bench.images) / times.median_ms * 1e3;
         if (!profile.empty()) {
@@ -227,6 +231,7 @@ void bench(const BenchArguments& a) {
                                      a.without_peak ? "" : fmt::format(": {:.0f} % of a large matrix product's here", 100 * share));
     fmt::print("  memory   {} activations, {} parameters and state; process peak {}\n", bytes_text(static_cast<double>(bench.executable.arena_bytes())),
                bytes_text(static_cast<double>(bench.state->bytes())), bytes_text(static_cast<double>(memory)));
+    fmt::print("{}", recomputed_text(bench.executable));
     if (const auto& fallbacks = bench.executable.fallbacks(); !fallbacks.empty())
         note(fallbacks.size() == 1 ? fallbacks[0] : fmt::format("{} nodes run as plain loops, the first: {}; 'fovea summary MODEL --explain-plan' names all", fallbacks.size(), fallbacks[0]));
     if (a.profile) fmt::print("\n{}", profile_table(profile, peak));
@@ -247,6 +252,7 @@ void add_bench(CLI::App& app) {
     command->add_option("--least-runs", a->least_runs, "Measure at least so often, whatever the seconds")->check(CLI::Range(1, 1'000'000));
     command->add_flag("--no-peak", a->without_peak, "Without the share of the machine's peak, which takes a moment to measure");
     command->add_option("--answers", a->answers, "Inputs and outputs of one run, as safetensors, to this file");
+    a->memory.add_to(*command);
     command->add_option("--backend", a->backend, "cpu or reference")->check(CLI::IsMember({"cpu", "reference"}));
     command->add_option("--precision", a->precision, "f32, or f64 on the reference backend")->check(CLI::IsMember({"f32", "f64"}));
     a->common.add_to(*command);

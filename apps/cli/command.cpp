@@ -19,6 +19,24 @@ void Common::add_to(CLI::App& command) {
 
 void Common::apply() const { set_threads(threads > 0 ? threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()))); }
 
+void MemoryOptions::add_to(CLI::App& command) {
+    command.add_option("--recompute", recompute,
+                       "What a training step makes again instead of keeping it, with equal results: none; cheap (norms, activations, sums, concatenations); blocks (whole segments)")
+        ->check(CLI::IsMember({"none", "cheap", "blocks"}));
+    command.add_option("--memory-limit", limit, "Largest arena (800M, 2GiB): the first of none, cheap, blocks that fits, from --recompute on");
+}
+
+void MemoryOptions::apply_to(CompileOptions& options) const {
+    options.recompute = recompute_named(recompute);
+    if (!limit.empty()) options.memory_limit = bytes_given("--memory-limit", limit);
+}
+
+std::string recomputed_text(const Executable& executable) {
+    const Recomputed& done = executable.recomputed();
+    if (done.mode == Recompute::none) return {};
+    return fmt::format("  again    {}: {} values, by estimate {:.0f} % more time\n", name_of(done.mode), commas(done.nodes), 100 * done.more_time);
+}
+
 void add_format(CLI::App& command, std::string& format) {
     command.add_option("--format", format, "table, json, csv, md or html")->check(CLI::IsMember({"table", "json", "csv", "md", "html"}));
 }
@@ -73,6 +91,16 @@ std::string commas(std::int64_t value) {
     std::string digits = std::to_string(std::abs(value));
     for (std::ptrdiff_t at = static_cast<std::ptrdiff_t>(digits.size()) - 3; at > 0; at -= 3) digits.insert(static_cast<std::size_t>(at), ",");
     return value < 0 ? "-" + digits : digits;
+}
+
+std::size_t bytes_given(std::string_view option, const std::string& text) {
+    const std::size_t digits = text.find_first_not_of("0123456789.");
+    std::string unit = digits == std::string::npos ? "" : text.substr(digits);
+    for (char& c : unit) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    const std::size_t power = unit.empty() || unit == "b" ? 0 : std::string("kmgt").find(unit[0]) + 1;
+    const bool is_unit = power == 0 || unit.size() == 1 || unit.substr(1) == "b" || unit.substr(1) == "ib";
+    if (digits == 0 || text.empty() || power > 4 || !is_unit) throw ArgumentError(fmt::format("{} takes bytes, for instance 800M or 2GiB, got '{}'", option, text));
+    return static_cast<std::size_t>(std::stod(text) * std::pow(1024.0, static_cast<double>(power)));
 }
 
 std::string bytes_text(double bytes) {

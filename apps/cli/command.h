@@ -12,6 +12,7 @@
 
 #include "fovea/core.h"
 #include "fovea/explain.h"
+#include "fovea/runtime.h"
 
 namespace fovea::cli {
 
@@ -48,6 +49,16 @@ void add_filters(CLI::App& app);
 void add_convert(CLI::App& app);
 void add_export(CLI::App& app);
 
+/// --recompute and --memory-limit: how much a training step keeps of its forward pass.
+struct MemoryOptions {
+    std::string recompute = "none", limit;
+
+    void add_to(CLI::App& command);
+    void apply_to(CompileOptions& options) const;
+};
+/// "  again    cheap: 57 values, about 6 % more time", with a line's end; empty where nothing is.
+[[nodiscard]] std::string recomputed_text(const Executable& executable);
+
 /// --format of a command that prints a sheet, and --convention of one that counts.
 void add_format(CLI::App& command, std::string& format);
 void add_convention(CLI::App& command, std::string& convention);
@@ -65,6 +76,8 @@ void note(std::string_view text);
 [[nodiscard]] std::string commas(std::int64_t value);
 /// "12.3 MiB"
 [[nodiscard]] std::string bytes_text(double bytes);
+/// "800M", "2GiB", "1500000": bytes; K, M, G count in 1024. Throws ArgumentError naming the option.
+[[nodiscard]] std::size_t bytes_given(std::string_view option, const std::string& text);
 /// "3.2 M", "41.1 k": for multiply-adds and images per second.
 [[nodiscard]] std::string short_count(double value);
 /// `part` in 0..1 as a bar of `width` eighth-steps: "██████▍   ".

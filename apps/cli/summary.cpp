@@ -19,6 +19,7 @@ namespace {
 
 struct SummaryArguments {
     Common common;
+    MemoryOptions memory;
     std::string model, listing, input, stage, backend = "cpu", convention = "torch", format = "table";
     bool explain_plan = false, is_training = false, wants_memory = false, is_unpadded = false;
     std::string max_batch;
@@ -47,17 +48,6 @@ void print_layers(const SummaryArguments& a, const Network& network, const Shape
     else fmt::print("{}", to_text(sheet_of(table), format));
 }
 
-/// "800M", "2GiB", "1500000": bytes; K, M, G count in 1024.
-std::size_t bytes_of(const std::string& text) {
-    const std::size_t digits = text.find_first_not_of("0123456789.");
-    std::string unit = digits == std::string::npos ? "" : text.substr(digits);
-    for (char& c : unit) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    const std::size_t power = unit.empty() || unit == "b" ? 0 : std::string("kmgt").find(unit[0]) + 1;
-    const bool is_unit = power == 0 || unit.size() == 1 || unit.substr(1) == "b" || unit.substr(1) == "ib";
-    if (digits == 0 || text.empty() || power > 4 || !is_unit) throw ArgumentError(fmt::format("--max-batch takes bytes, for instance 800M or 2GiB, got '{}'", text));
-    return static_cast<std::size_t>(std::stod(text) * std::pow(1024.0, static_cast<double>(power)));
-}
-
 /// A network without a loss of its own, a listing's among them, is trained with cross-entropy.
 ModelLoss loss_of(const Network& network) { return network.loss ? find_model(network.model).loss : ModelLoss::cross_entropy; }
 
@@ -69,16 +59,17 @@ void print_memory(const SummaryArguments& a, const Network& network, const Shape
                      {"predicted", "predicted", true}, {"measured", "measured", true},       {"predicted", "predicted_text"}};
     for (const bool is_training : {false, true}) {
         const Graph graph = is_training ? training_step(network.graph, loss) : network.graph.clone();
-        const MemoryUse use = predict_memory(graph, input[0], is_training);
+        const Recompute mode = is_training ? recompute_named(a.memory.recompute) : Recompute::none;
+        const MemoryUse use = predict_memory(graph, input[0], is_training, mode);
         const auto number = [](std::size_t bytes) { return static_cast<std::int64_t>(bytes); };
-        sheet.rows.push_back({is_training ? "training step" : "inference", number(use.activations), number(use.state), number(use.derived), number(use.inputs), number(use.outputs), number(use.total()),
-                              number(measure_memory(graph, input[0], is_training)), bytes_text(static_cast<double>(use.total()))});
+        sheet.rows.push_back({is_training ? (mode == Recompute::none ? "training step" : "training step, recompute " + a.memory.recompute) : "inference", number(use.activations), number(use.state), number(use.derived), number(use.inputs), number(use.outputs), number(use.total()),
+                              number(measure_memory(graph, input[0], is_training, mode)), bytes_text(static_cast<double>(use.total()))});
     }
     fmt::print("{}", to_text(sheet, chosen_format(a.common, a.format)));
 }
 
 void print_max_batch(const SummaryArguments& a, const Network& network) {
-    const std::size_t bytes = bytes_of(a.max_batch);
+    const std::size_t bytes = bytes_given("--max-batch", a.max_batch);
     const std::int64_t inference = max_batch(network.graph, bytes, false), training = max_batch(training_step(network.graph, loss_of(network)), bytes, true);
     if (a.common.json) print_document({{"command", "summary"}, {"model", network.model}, {"bytes", bytes}, {"max_batch_inference", inference}, {"max_batch_training", training}});
     else fmt::print("{} in {}: batches up to {} for inference, up to {} for training\n", network.model, bytes_text(static_cast<double>(bytes)), commas(inference), commas(training));
@@ -90,6 +81,7 @@ void print_stage(const SummaryArguments& a, const Graph& graph, const std::map<s
     CompileOptions options;
     options.backend = a.backend;
     options.inference = !a.is_training;
+    a.memory.apply_to(options);
     options.on_pass = [&](std::string_view name, const Graph& result) {
         names += (names.empty() ? "" : ", ") + std::string(name);
         if (name == a.stage) text = result.print();
@@ -104,6 +96,7 @@ void print_plan(const SummaryArguments& a, const Graph& graph, const std::map<st
     CompileOptions options;
     options.backend = a.backend;
     options.inference = !a.is_training;
+    a.memory.apply_to(options);
     const Executable executable = compile(graph, shapes, options);
     if (!a.common.json) {
         fmt::print("{}", executable.explain_plan());
@@ -167,6 +160,7 @@ void add_summary(CLI::App& app) {
     command->add_flag("--memory", a->wants_memory, "Memory of inference and of a training step: predicted from the plan, and measured")->excludes(stage);
     command->add_option("--max-batch", a->max_batch, "Largest batches that fit into so many bytes (800M, 2GiB)")->excludes(stage);
     command->add_flag("--train", a->is_training, "Of training instead of inference: with dropout and auxiliary classifiers; of a whole step with --stage and --explain-plan");
+    a->memory.add_to(*command);
     command->add_option("--backend", a->backend, "cpu or reference")->check(CLI::IsMember({"cpu", "reference"}));
     a->common.add_to(*command);
     command->callback([a] {

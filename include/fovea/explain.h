@@ -14,6 +14,7 @@
 #include "fovea/graph.h"
 #include "fovea/image.h"
 #include "fovea/models.h"
+#include "fovea/passes.h"
 
 namespace fovea {
 
@@ -176,9 +177,9 @@ struct MemoryUse {
 /// The whole training step of a network with one output "out": loss, gradients, SGD with momentum.
 [[nodiscard]] Graph training_step(const Graph& network, ModelLoss loss = ModelLoss::cross_entropy);
 /// Predicted from the plan, for `batch` images: nothing is run.
-[[nodiscard]] MemoryUse predict_memory(const Graph& graph, std::int64_t batch, bool is_training);
+[[nodiscard]] MemoryUse predict_memory(const Graph& graph, std::int64_t batch, bool is_training, Recompute mode = Recompute::none);
 /// The same run for real: how much the resident memory of this process rises. Linux only; throws Error elsewhere.
-[[nodiscard]] std::size_t measure_memory(const Graph& graph, std::int64_t batch, bool is_training);
+[[nodiscard]] std::size_t measure_memory(const Graph& graph, std::int64_t batch, bool is_training, Recompute mode = Recompute::none);
 /// The largest batch whose predicted memory stays within `bytes`; 0 when one image needs more. `graph` is a network, or a training step.
 [[nodiscard]] std::int64_t max_batch(const Graph& graph, std::size_t bytes, bool is_training);
 

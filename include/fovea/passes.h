@@ -57,6 +57,19 @@ private:
 [[nodiscard]] Graph fuse(const Graph& graph);
 /// Moves parameter updates forward, behind the last reader of the parameter, once enough gradients are waiting: their memory is freed early.
 [[nodiscard]] Graph schedule_updates(const Graph& graph);
+
+/// What a training step makes again in the reverse pass instead of keeping it: nothing; what costs about a pass over memory (batch norm
+/// from its statistics, activations, sums, concatenations, pooling, dropout); or whole segments between kept values, convolutions too.
+enum class Recompute { none, cheap, blocks };
+/// "none", "cheap", "blocks". Throws ArgumentError for another name.
+[[nodiscard]] Recompute recompute_named(std::string_view name);
+[[nodiscard]] std::string_view name_of(Recompute mode);
+/// Copies nodes of the forward pass to just before their first reader in the reverse pass where that lowers the peak of live memory.
+/// The results are the same to the bit. Wants the graph as it will run, its updates scheduled; one without a reverse pass stays as it is.
+[[nodiscard]] Graph recompute(const Graph& graph, Recompute mode);
+/// An estimate to compare forms of one program with: bytes read and written, or the arithmetic where that takes longer.
+[[nodiscard]] double relative_time(const Graph& graph);
+
 /// The part of the graph between `from` (paths that become inputs; may be empty) and `to` (paths that become outputs).
 [[nodiscard]] Graph subgraph(const Graph& graph, std::span<const std::string> from, std::span<const std::string> to);
 

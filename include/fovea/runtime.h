@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "fovea/graph.h"
+#include "fovea/passes.h"
 
 namespace fovea {
 
@@ -23,6 +24,10 @@ struct CompileOptions {
     bool inference = false;                 ///< dropout removed, batch norm on running statistics and folded, no updates
     bool fuse = true;                       ///< off: one kernel per node, for comparison and debugging
     Winograd4x4 winograd = Winograd4x4::by_cost;
+    /// A training step may make forward values again instead of keeping them: equal results, less memory, more time.
+    Recompute recompute = Recompute::none;
+    /// Largest arena in bytes (0: any). The first of `recompute` and the modes after it that fits is taken; ArgumentError when none does.
+    std::size_t memory_limit = 0;
     /// Called with the name and the result of each pass ("specialized", "folded", "fused", ...).
     std::function<void(std::string_view, const Graph&)> on_pass{};
 };
@@ -45,6 +50,13 @@ struct ProfileLine {
     double start_ms = 0;
     double ms = 0;
     int thread = 0;
+};
+
+/// What recomputation did to a program.
+struct Recomputed {
+    Recompute mode = Recompute::none;
+    std::int64_t nodes = 0;  ///< made twice
+    double more_time = 0;    ///< estimated, as a share of the program's without it
 };
 
 /// A compiled program: immutable, shared by any number of sessions and threads.
@@ -70,6 +82,7 @@ public:
     [[nodiscard]] const Graph& graph() const;
     /// Activations and scratch of one session, planned by liveness.
     [[nodiscard]] std::size_t arena_bytes() const;
+    [[nodiscard]] const Recomputed& recomputed() const;
     [[nodiscard]] const Impl& impl() const { return *impl_; }
 
 private:

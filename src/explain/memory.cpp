@@ -29,7 +29,9 @@ std::map<std::string, Shape> shapes_for(const Graph& graph, std::int64_t batch) 
     return shapes;
 }
 
-Executable compiled(const Graph& graph, std::int64_t batch, bool is_training) { return compile(graph, shapes_for(graph, batch), {.inference = !is_training}); }
+Executable compiled(const Graph& graph, std::int64_t batch, bool is_training, Recompute mode) {
+    return compile(graph, shapes_for(graph, batch), {.inference = !is_training, .recompute = mode});
+}
 
 MemoryUse memory_of(const Executable& executable, const Graph& graph) {
     const Executable::Impl& program = executable.impl();
@@ -89,10 +91,12 @@ Graph training_step(const Graph& network, ModelLoss loss) {
     return graph;
 }
 
-MemoryUse predict_memory(const Graph& graph, std::int64_t batch, bool is_training) { return memory_of(compiled(graph, batch, is_training), graph); }
+MemoryUse predict_memory(const Graph& graph, std::int64_t batch, bool is_training, Recompute mode) {
+    return memory_of(compiled(graph, batch, is_training, mode), graph);
+}
 
-std::size_t measure_memory(const Graph& graph, std::int64_t batch, bool is_training) {
-    const Executable executable = compiled(graph, batch, is_training);
+std::size_t measure_memory(const Graph& graph, std::int64_t batch, bool is_training, Recompute mode) {
+    const Executable executable = compiled(graph, batch, is_training, mode);
     const auto run = [&] {  // returns the peak
         Session session(executable, std::make_shared<State>(make_parameters(graph, 0)));
         std::map<std::string, Tensor> inputs;

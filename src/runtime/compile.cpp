@@ -1,5 +1,6 @@
 // compile(): passes, then kernels and layouts node by node, then stages and memory.
 #include <algorithm>
+#include <limits>
 
 #include "fovea/passes.h"
 #include "runtime/executable.h"
@@ -343,15 +344,37 @@ void reorder_now(const Backend& backend, const Type& type, const Layout& from, c
 }
 
 Executable compile(const Graph& graph, const std::map<std::string, Shape>& input_shapes, const CompileOptions& options) {
-    auto program = std::make_shared<Executable::Impl>();
-    program->backend = &find_backend(options.backend);
-    program->real = options.precision == Precision::f64 ? DType::f64 : DType::f32;
     require<BackendError>(options.backend != "cpu" || options.precision == Precision::f32, "cpu backend: f64 is not supported (f32 is); the reference backend runs it");
-    program->graph = run_passes(graph, input_shapes, options, program->prologue, program->derived);
-    for (const Value& input : program->graph.inputs())
+    Executable::Impl common;
+    common.backend = &find_backend(options.backend);
+    common.real = options.precision == Precision::f64 ? DType::f64 : DType::f32;
+    const Graph passed = run_passes(graph, input_shapes, options, common.prologue, common.derived);
+    for (const Value& input : passed.inputs())
         require<ShapeError>(!input.shape().is_dynamic(), "compile: input '{}' is {}; give its shape", input.path(), input.shape());
-    Planner(*program, options).run();
-    return Executable(std::move(program));
+    const auto planned = [&](Recompute mode) {
+        auto program = std::make_shared<Executable::Impl>();
+        program->backend = common.backend;
+        program->real = common.real;
+        program->prologue = common.prologue.clone();
+        program->derived = common.derived;
+        program->graph = mode == Recompute::none ? passed.clone() : recompute(passed, mode);
+        if (mode != Recompute::none) {
+            program->recomputed = {mode, static_cast<std::int64_t>(program->graph.nodes().size()) - static_cast<std::int64_t>(passed.nodes().size()),
+                                   relative_time(program->graph) / relative_time(passed) - 1};
+            if (options.on_pass) options.on_pass("recomputed", program->graph);
+        }
+        Planner(*program, options).run();
+        return program;
+    };
+    std::size_t least = std::numeric_limits<std::size_t>::max();
+    for (Recompute mode : {Recompute::none, Recompute::cheap, Recompute::blocks}) {
+        if (options.inference ? mode != Recompute::none : mode < options.recompute) continue;
+        auto program = planned(mode);
+        least = std::min(least, program->arena_bytes);
+        if (options.memory_limit == 0 || program->arena_bytes <= options.memory_limit) return Executable(std::move(program));
+    }
+    fail<ArgumentError>("compile: the arena takes {} bytes{}, the limit is {}; a smaller batch takes less", least,
+                        options.inference ? "" : " whatever is made again", options.memory_limit);
 }
 
 }  // namespace fovea

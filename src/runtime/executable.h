@@ -55,6 +55,7 @@ struct Executable::Impl {
     std::vector<std::pair<int, int>> copies;      ///< (parameter index, buffer) updates that could not be made in place
     std::set<int> updated;                        ///< parameters a run changes
     std::size_t arena_bytes = 0;
+    Recomputed recomputed;
     std::size_t workspace_bytes = 0;              ///< of each thread
     std::vector<PlanLine> plan;
     std::vector<std::string> fallbacks;

@@ -12,6 +12,7 @@ const std::vector<PlanLine>& Executable::plan() const { return impl_->plan; }
 const std::vector<std::string>& Executable::fallbacks() const { return impl_->fallbacks; }
 const Graph& Executable::graph() const { return impl_->graph; }
 std::size_t Executable::arena_bytes() const { return impl_->arena_bytes; }
+const Recomputed& Executable::recomputed() const { return impl_->recomputed; }
 
 std::string Executable::explain_plan() const {
     std::size_t path = 4, op = 2, kernel = 6, layout = 6;

@@ -7,7 +7,8 @@
 
 namespace fovea {
 
-/// The passes of compile() in order. For inference, what depends on parameters alone moves to `prologue`; `derived` names its results.
+/// The passes of compile() in order, up to recomputation. For inference, what depends on parameters alone moves to `prologue`; `derived`
+/// names its results.
 [[nodiscard]] Graph run_passes(const Graph& graph, const std::map<std::string, Shape>& input_shapes, const CompileOptions& options, Graph& prologue, std::set<std::string>& derived);
 
 /// Replaces what depends on constants alone by its value.

@@ -50,12 +50,24 @@ Value pyramid_net(const Value& x, const Value& label) {
     return cross_entropy(conv2d(concat({up, fine}, 1), {.out = 5, .kernel = 1}, "head"), label, {.label_smoothing = 0.1, .ignore_index = 255});
 }
 
+/// Inverted bottlenecks with swish and stochastic depth, then a hidden layer with dropout.
+Value swish_net(const Value& x, const Value& label) {
+    Value y = silu(conv_bn(x, 12, 3, 2, "stem"));
+    for (int i = 0; i < 3; ++i) {
+        const std::string name = "block" + std::to_string(i);
+        const Value wide = silu(conv_bn(y, 36, 1, 1, name + ".expand"));
+        const Value deep = silu(batch_norm(conv2d(wide, {.out = 36, .kernel = 3, .pad = 1, .groups = 36, .bias = false}, name + ".depthwise"), {}, name + ".norm"));
+        y = y + drop_path(conv_bn(deep, 12, 1, 1, name + ".project"), {.drop = 0.3}, name + ".drop");
+    }
+    return cross_entropy(linear(dropout(tanh(linear(flatten(max_pool(relu(y), {.kernel = 2})), {.out = 24}, "hidden")), {.drop = 0.4}, "drop"), {.out = 10}, "fc"), label);
+}
+
 struct Net {
     std::string name;
     Value (*build)(const Value& x, const Value& label);
     bool is_per_pixel;
 };
-const std::vector<Net> nets{{"residual", residual_net, false}, {"dense", dense_net, false}, {"pyramid", pyramid_net, true}};
+const std::vector<Net> nets{{"residual", residual_net, false}, {"dense", dense_net, false}, {"pyramid", pyramid_net, true}, {"swish", swish_net, false}};
 
 /// The net with a momentum update of every weight.
 Compared training(const Net& net, std::int64_t batch) {
@@ -136,6 +148,29 @@ TEST(CpuTraining, OneProgramGivesTheSameBytesForEveryNumberOfThreads) {
                 EXPECT_EQ(std::memcmp(outputs[0][o].raw(), outputs[run][o].raw(), outputs[0][o].bytes()), 0) << c.built.graph.outputs()[o].first << ", batch " << batch;
     }
     set_threads(before);
+}
+
+/// Gradients leave the program as outputs and updates run inside it: both are compared, running statistics among them.
+TEST(CpuTraining, WhatIsMadeAgainChangesNoByte) {
+    for (const Net& net : nets)
+        for (std::int64_t batch : {2, 16}) {
+            const Compared c = training(net, batch);
+            for (const bool fuse : {true, false})
+                for (const std::string backend : {"cpu", "reference"}) {
+                    const CompileOptions kept{.backend = backend, .fuse = fuse};
+                    const auto want = c.run(kept);
+                    const std::size_t arena = c.compiled(kept).arena_bytes();
+                    for (Recompute mode : {Recompute::cheap, Recompute::blocks}) {
+                        SCOPED_TRACE(net.name + ", batch " + std::to_string(batch) + ", " + backend + (fuse ? " fused, " : ", ") + std::string(name_of(mode)));
+                        CompileOptions options = kept;
+                        options.recompute = mode;
+                        const Executable executable = c.compiled(options);
+                        EXPECT_GT(executable.recomputed().nodes, 0);
+                        EXPECT_LE(executable.arena_bytes(), arena);
+                        test::expect_same_bytes(c, c.run(options), want, name_of(mode));
+                    }
+                }
+        }
 }
 
 TEST(CpuTraining, ReordersOnlyTheImageAndWeights) {

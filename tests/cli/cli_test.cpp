@@ -455,6 +455,14 @@ TEST_F(Cli, BenchMeasuresANetworkAndAnOp) {
     ASSERT_EQ(step.code, 0) << step.err;
     EXPECT_GE(json::parse(step.out).at("profile").size(), 10u);
     EXPECT_TRUE(json::parse(read(dir_ / "trace.json")).contains("traceEvents"));
+    const auto arena = [](const Result& result) { return json::parse(result.out)["arena_bytes"].get<std::int64_t>(); };
+    const std::string train = "bench resnet20 --batch 16 --train --seconds 0 --least-runs 1 --no-peak --json ";
+    const Result kept = run(train), again = run(train + "--recompute blocks"), limited = run(train + "--memory-limit " + std::to_string(arena(kept) - 1));
+    EXPECT_LT(arena(again), arena(kept));
+    EXPECT_EQ(json::parse(again.out)["recomputed"]["mode"], "blocks");
+    EXPECT_EQ(json::parse(limited.out)["recomputed"]["mode"], "cheap");
+    EXPECT_EQ(run(train + "--memory-limit 1K").code, 1);
+    EXPECT_EQ(run(train + "--memory-limit much").err, "fovea bench: --memory-limit takes bytes, for instance 800M or 2GiB, got 'much'\n");
     const Result wrong = run("bench 'conv2d n1c8h14w14 k8r3'");
     EXPECT_EQ(wrong.code, 2);
     EXPECT_EQ(wrong.err, "fovea bench: problem 'conv2d n1c8h14w14 k8r3': 'k8r3' should give k, r, s in this order, for instance 'k16r3s3'\n");
