@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "command.h"
+#include "fovea/calibrate.h"
 #include "fovea/io.h"
 #include "fovea/nn.h"
 #include "fovea/ops.h"
@@ -141,6 +142,20 @@ Bench bench_problem(const BenchArguments& a) {
     return bench_session(a.what, problem.graph, make_parameters(problem.graph, a.common.seed), {}, options, 1, a.common.seed);
 }
 
+/// The network on grids: those of the file where `fovea quantize` wrote it, of random pictures otherwise, which is as fast.
+Graph in_int8(const Network& network, std::uint64_t seed) {
+    for (const Node& node : network.graph.nodes())
+        if (op_name(node) == "fake_quantize") return network.graph.clone();
+    note(fmt::format("'{}' has no grids for int8: calibrated on random input, so its answers mean nothing; 'fovea quantize' makes real ones", network.model));
+    constexpr std::int64_t pictures = 2;
+    Shape shape = network.graph.inputs().front().shape();
+    shape[0] = pictures;
+    Tensor batch(shape);
+    const Rng rng(seed, hash_name("image"));
+    for (std::int64_t i = 0; i < batch.elements(); ++i) batch.data<float>()[static_cast<std::size_t>(i)] = static_cast<float>(rng.uniform(static_cast<std::uint64_t>(i)));
+    return quantized(network.graph, calibrate(network.graph, network.parameters, [&](const auto& each) { each(batch); }, {.method = Calibration::minmax}));
+}
+
 Bench bench_model(const BenchArguments& a) {
     Network model = std::filesystem::exists(a.what) ? load_network(a.what, "") : build_network(a.what);
     if (model.parameters.size() == 0 && !a.is_training) model.parameters = make_parameters(model.graph, a.common.seed);
@@ -153,6 +168,7 @@ Bench bench_model(const BenchArguments& a) {
         if (!a.is_training) {
             CompileOptions inference = options;
             inference.inference = true;
+            if (a.precision == "int8") model.graph = in_int8(model, a.common.seed);
             return bench_session(fmt::format("{} {} inference", model.model, image.str()), model.graph, model.parameters, {{"image", image}}, inference, classes, a.common.seed);
         }
         Graph graph = model.graph.clone();
@@ -254,7 +270,7 @@ void add_bench(CLI::App& app) {
     command->add_option("--answers", a->answers, "Inputs and outputs of one run, as safetensors, to this file");
     a->memory.add_to(*command);
     command->add_option("--backend", a->backend, "cpu or reference")->check(CLI::IsMember({"cpu", "reference"}));
-    command->add_option("--precision", a->precision, "f32, or f64 on the reference backend")->check(CLI::IsMember({"f32", "f64"}));
+    command->add_option("--precision", a->precision, "f32; int8 (inference); f64 on the reference backend")->check(CLI::IsMember({"f32", "int8", "f64"}));
     a->common.add_to(*command);
     command->callback([a] { bench(*a); });
 }

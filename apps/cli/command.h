@@ -48,6 +48,7 @@ void add_graph(CLI::App& app);
 void add_filters(CLI::App& app);
 void add_convert(CLI::App& app);
 void add_export(CLI::App& app);
+void add_quantize(CLI::App& app);
 
 /// --recompute and --memory-limit: how much a training step keeps of its forward pass.
 struct MemoryOptions {

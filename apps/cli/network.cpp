@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "command.h"
+#include "fovea/calibrate.h"
 #include "fovea/io.h"
 #include "fovea/nn.h"
 #include "fovea/tasks.h"
@@ -147,6 +148,7 @@ Network load_network(const fs::path& path, const std::string& model, std::string
     if (facts.preprocess) network.preprocess = *facts.preprocess;
     network.classes = facts.classes;
     network.epoch = facts.epoch, network.step = facts.step;
+    if (const auto table = metadata.find(quantization_key); table != metadata.end()) network.graph = quantized(network.graph, parse_quantization(table->second, file.string()));
     return network;
 }
 

@@ -1,6 +1,7 @@
 // Everything a user of fovea includes.
 #pragma once
 
+#include "fovea/calibrate.h"
 #include "fovea/core.h"
 #include "fovea/data.h"
 #include "fovea/explain.h"
@@ -12,6 +13,7 @@
 #include "fovea/ops.h"
 #include "fovea/passes.h"
 #include "fovea/recipe.h"
+#include "fovea/quantize.h"
 #include "fovea/runtime.h"
 #include "fovea/tasks.h"
 #include "fovea/train.h"

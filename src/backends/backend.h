@@ -23,6 +23,9 @@ public:
     [[nodiscard]] virtual bool is_one_way() const { return false; }
     /// A one-way layout is made from row-major and from this.
     [[nodiscard]] virtual std::shared_ptr<const LayoutDetail> made_from() const { return nullptr; }
+    /// Integers that stand for values on a grid; as_f32() is the layout of the same values that every kernel knows (null: row-major).
+    [[nodiscard]] virtual bool is_bytes() const { return false; }
+    [[nodiscard]] virtual std::shared_ptr<const LayoutDetail> as_f32() const { return nullptr; }
 };
 /// Null means row-major.
 using Layout = std::shared_ptr<const LayoutDetail>;
@@ -82,8 +85,10 @@ struct PlanContext {
     DType real = DType::f32;
     std::int64_t rows = 1;                  ///< the batch: dimension 0 that row phases are cut along
     std::vector<std::int64_t> row_bounds;   ///< part p covers rows [row_bounds[p], row_bounds[p + 1])
-    /// Layout of a value planned before; row-major for an undecided parameter.
+    /// Layout of a value planned before; row-major for an undecided parameter. Of a value kept as bytes the layout of f32 that a reorder
+    /// gives: kernels that read bytes ask for what is stored.
     std::function<Layout(const Value&)> layout;
+    std::function<Layout(const Value&)> stored;
     /// A parameter whose layout nobody has chosen: the kernel may take what it likes best.
     std::function<bool(const Value&)> is_undecided;
     /// Whether anybody reads an output of the node.
@@ -105,6 +110,8 @@ class Backend {
 public:
     virtual ~Backend() = default;
     [[nodiscard]] virtual std::string name() const = 0;
+    /// Why values on grids of bytes are kept as f32 here; empty where they are not.
+    [[nodiscard]] virtual std::string lacks_int8() const = 0;
     /// A kernel for the node, or nothing where the backend does not support it.
     [[nodiscard]] virtual std::optional<Kernel> plan(const Node& node, const PlanContext& context) const = 0;
     /// Copies a value from one layout to another.

@@ -330,6 +330,7 @@ const std::map<std::string, ReadRule, std::less<>>& read_rules() {
         std::map<std::string, ReadRule, std::less<>> all;
         add_layer_rules(all);
         add_move_rules(all);
+        add_quantize_rules(all);
         return all;
     }();
     return rules;

@@ -12,5 +12,6 @@ namespace fovea {
 
 void add_layer_rules(std::map<std::string, ReadRule, std::less<>>& rules);
 void add_move_rules(std::map<std::string, ReadRule, std::less<>>& rules);
+void add_quantize_rules(std::map<std::string, ReadRule, std::less<>>& rules);
 
 }  // namespace fovea

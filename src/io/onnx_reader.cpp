@@ -249,6 +249,7 @@ void OnnxReader::read_initializers() {
     for (const auto& proto : model_.graph().initializer()) {
         Operand operand;
         operand.tensor = tensor_of(proto, operand.is_integer);
+        operand.data_type = proto.data_type();
         if (!operand.is_integer) operand.parameter = proto.name();
         reserved_.insert(proto.name());
         operands_[proto.name()] = std::move(operand);

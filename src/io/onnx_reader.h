@@ -25,6 +25,7 @@ struct Operand {
     Value value{};
     Tensor tensor{};         ///< f32 as stored; whole numbers and what is computed from them as f64
     bool is_integer = false; ///< of `tensor`
+    int data_type = 0;       ///< of an initialiser, as the file says it
     Value shape_of{};        ///< of `tensor`: it is the shape of this value
     std::string parameter{}; ///< the initialiser's name: used as a weight it becomes a parameter
     bool is_broken = false;  ///< its node could not be read

@@ -5,6 +5,7 @@
 
 #include "backends/reference/interpreter.h"
 #include "fovea/passes.h"
+#include "fovea/quantize.h"
 
 namespace fovea {
 
@@ -20,8 +21,8 @@ OnnxWriter::OnnxWriter(const Graph& graph, const Parameters& parameters, int ops
         bool is_constant = !is_named(node, "input") && !node.op->is_random && !node.outputs[0].shape.is_dynamic();
         for (std::size_t i = 0; i < node.inputs.size() && is_constant; ++i)
             is_constant = node.inputs[i].is_empty() || (node.op->shape_only >> i & 1) || is_constant_[static_cast<std::size_t>(node.inputs[i].id())];
-        // A small tensor spread over a large one would make the file large; every reader broadcasts.
-        is_constant_[static_cast<std::size_t>(node.id)] = is_constant && !is_named(node, "expand_to");
+        // A small tensor spread over a large one would make the file large; every reader broadcasts. Weights on a grid are written as integers.
+        is_constant_[static_cast<std::size_t>(node.id)] = is_constant && !is_named(node, "expand_to") && !is_named(node, "fake_quantize");
     }
     find_broadcasts();
     for (const Value& input : graph.inputs()) taken_.insert(names_[{input.id(), 0}] = input.path());
@@ -119,6 +120,22 @@ std::string OnnxWriter::tensor(const Tensor& value, const std::string& wanted) {
     initializer.set_name(wanted);
     initializer.set_data_type(stored.dtype() == DType::f32 ? onnx_type::f32 : stored.dtype() == DType::i64 ? onnx_type::i64 : stored.dtype() == DType::i32 ? onnx_type::i32 : onnx_type::u8);
     initializer.set_raw_data(stored.raw(), stored.bytes());
+    return wanted;
+}
+
+std::string OnnxWriter::bytes(const Tensor& value, int data_type, const std::string& wanted) {
+    onnx::TensorProto& initializer = *out_.add_initializer();
+    for (const std::int64_t dim : value.shape().dims()) initializer.add_dims(dim);
+    initializer.set_name(wanted);
+    initializer.set_data_type(data_type);
+    const auto fill = [&](auto tag) {
+        std::vector<decltype(tag)> all;
+        for (std::int64_t i = 0; i < value.elements(); ++i) all.push_back(static_cast<decltype(tag)>(value.at(i)));
+        initializer.set_raw_data(all.data(), all.size() * sizeof(tag));
+    };
+    if (data_type == onnx_type::u8) fill(std::uint8_t{});
+    else if (data_type == onnx_type::i8) fill(std::int8_t{});
+    else fill(std::int32_t{});
     return wanted;
 }
 
@@ -223,6 +240,7 @@ std::string to_onnx(const Graph& graph, const Parameters& parameters, const Writ
         network = specialize(network, shapes);
     }
     if (options.fold_batch_norm) network = fold_batch_norm(network);
+    network = mark_weight_grids(network);
     network = remove_dead_code(network);
     onnx::ModelProto model;
     model.set_ir_version(options.opset >= 15 ? 8 : 7);  // the versions that came with these operator sets

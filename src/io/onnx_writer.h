@@ -35,6 +35,10 @@ public:
     std::string integers(const std::vector<std::int64_t>& values);
     std::string number(double value);
     std::string tensor(const Tensor& value, const std::string& wanted);
+    /// Whole numbers as u8, s8 or s32.
+    std::string bytes(const Tensor& value, int data_type, const std::string& wanted);
+    /// The value of what is_constant(): parameters are those given.
+    [[nodiscard]] Tensor constant(const Value& value) { return evaluate(value.node())[static_cast<std::size_t>(value.output())]; }
     /// Appends a node with one output.
     void add(std::string_view op_type, const std::vector<std::string>& inputs, const OnnxAttributes& attributes, const std::vector<std::string>& outputs, const std::string& node_name);
     /// Graph input, every node, graph outputs. Throws ArgumentError listing what ONNX has no counterpart for.
@@ -88,6 +92,12 @@ private:
 };
 
 using OnnxRule = std::function<void(const OnnxNode&)>;
+/// quantize, dequantize and fake_quantize.
+void write_quantize(const OnnxNode& n);
+void write_dequantize(const OnnxNode& n);
+void write_fake_quantize(const OnnxNode& n);
+/// The inputs x, weight and bias of a layer on grids, as integer kernels look for them: x straight from a DequantizeLinear, the bias in s32.
+[[nodiscard]] std::vector<std::string> quantized_inputs(const OnnxNode& n);
 /// Op -> what it becomes.
 [[nodiscard]] const std::map<std::string, OnnxRule, std::less<>>& onnx_rules();
 

@@ -183,8 +183,8 @@ void conv2d(const OnnxNode& n) {
     Integers pad = a.integers("pad");
     std::string x = n.in(0);
     if (std::ranges::any_of(pad, [](auto v) { return v < 0; })) x = padded(n, x, std::exchange(pad, Integers(4, 0)));
-    std::vector<std::string> inputs{x, n.in(1)};
-    if (n.has(2)) inputs.push_back(n.in(2));
+    std::vector<std::string> inputs = quantized_inputs(n);
+    if (x != n.in(0)) inputs[0] = x;
     const Shape& w = n.shape(1);
     n.out("Conv", inputs, {{"kernel_shape", Integers{w[2], w[3]}}, {"strides", a.integers("stride")}, {"pads", onnx_pads(pad)}, {"dilations", a.integers("dilation")}, {"group", a.integer("groups")}});
 }
@@ -203,9 +203,7 @@ void conv_transpose2d(const OnnxNode& n) {
 
 void linear(const OnnxNode& n) {
     if (n.shape(0).rank() == 2) {
-        std::vector<std::string> inputs{n.in(0), n.in(1)};
-        if (n.has(2)) inputs.push_back(n.in(2));
-        return n.out("Gemm", inputs, {{"transB", std::int64_t{1}}});
+        return n.out("Gemm", quantized_inputs(n), {{"transB", std::int64_t{1}}});
     }
     const std::string weight = n.via("Transpose", {n.in(1)}, {{"perm", Integers{1, 0}}});
     if (!n.has(2)) return n.out("MatMul", {n.in(0), weight});
@@ -457,6 +455,9 @@ const std::map<std::string, OnnxRule, std::less<>>& onnx_rules() {
         {"pixel_shuffle", pixel_shuffle},
         {"pixel_unshuffle", pixel_unshuffle},
         {"channel_shuffle", channel_shuffle},
+        {"quantize", write_quantize},
+        {"dequantize", write_dequantize},
+        {"fake_quantize", write_fake_quantize},
         {"roi_align", roi_align},
         {"roi_pool", roi_pool},
     };

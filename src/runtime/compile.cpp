@@ -55,7 +55,11 @@ public:
         p_.context.is_serial = total_operations(p_.graph) < serial_operations;
         p_.context.allows_winograd = options.winograd != Winograd4x4::never;
         p_.context.forces_winograd = options.winograd == Winograd4x4::always;
-        p_.context.layout = [this](const Value& value) { return buffer_of(value).layout; };
+        p_.context.stored = [this](const Value& value) { return buffer_of(value).layout; };
+        p_.context.layout = [this](const Value& value) {
+            const Layout& layout = buffer_of(value).layout;
+            return layout && layout->is_bytes() ? layout->as_f32() : layout;
+        };
         p_.context.is_undecided = [this](const Value& value) { return undecided_.contains(id_of(value)); };
         p_.context.is_read = [this](const Node& node, int output) { return last_reader_.contains({node.id, output}); };
         p_.context.only_reader = [this](const Node& node) { return only_reader(node); };
@@ -251,7 +255,7 @@ private:
             ids_[key(value)] = id;
             sharers_[id].push_back(key(value));
             item.out.push_back(id);
-            if (o < kernel.in_place.size() && kernel.in_place[o] >= 0) try_in_place(node, value, id, in, kernel.in_place[o]);
+            if (o < kernel.in_place.size() && kernel.in_place[o] >= 0) try_in_place(first, value, id, in, kernel.in_place[o]);
         }
         item.line = line_of(first, kernel);
         for (int id : in) item.line.bytes += id >= 0 ? static_cast<std::int64_t>(at(id).bytes) : 0;
@@ -268,7 +272,9 @@ private:
         if (in < 0 || at(in).root != buffer_of(node.inputs[static_cast<std::size_t>(input)]).root) return;
         // The same bytes must not be read through another input as well.
         if (std::ranges::count_if(ins, [&](int other) { return other >= 0 && at(other).root == at(in).root; }) > 1) return;
-        if ( !same_layout(at(in).layout, at(out).layout) || at(in).bytes != at(out).bytes) return;
+        const auto is_bytes = [](const Layout& layout) { return layout && layout->is_bytes(); };
+        const bool are_alike = same_layout(at(in).layout, at(out).layout) || (is_bytes(at(in).layout) && is_bytes(at(out).layout));  // on different grids
+        if (!are_alike || at(in).bytes != at(out).bytes) return;
         const int root = at(in).root;
         const Buffer source = at(root);
         for (const Key& sharer : sharers_[root]) {
@@ -363,6 +369,9 @@ Executable compile(const Graph& graph, const std::map<std::string, Shape>& input
                                    relative_time(program->graph) / relative_time(passed) - 1};
             if (options.on_pass) options.on_pass("recomputed", program->graph);
         }
+        const bool is_on_grids = std::ranges::any_of(program->graph.nodes(), [](const Node& node) { return node.op->name == "fake_quantize"; });
+        if (const std::string lack = program->backend->lacks_int8(); is_on_grids && !lack.empty())
+            program->fallbacks.push_back(fmt::format("int8: {}; the {} backend computes the same grids in f32", lack, program->backend->name()));
         Planner(*program, options).run();
         return program;
     };

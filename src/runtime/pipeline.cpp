@@ -2,6 +2,7 @@
 
 #include "backends/reference/interpreter.h"
 #include "fovea/passes.h"
+#include "fovea/quantize.h"
 
 namespace fovea {
 
@@ -89,6 +90,7 @@ Graph run_passes(const Graph& graph, const std::map<std::string, Shape>& input_s
     g = done("constants", fold_constants(g));
     if (options.inference && options.fuse) g = done("folded", fold_batch_norm(g));
     if (options.fuse) g = done("fused", fuse(g));
+    if (options.inference) g = mark_weight_grids(g);
     if (!g.updates().empty()) g = done("scheduled", schedule_updates(g));
     if (options.inference && g.updates().empty()) g = done("prologue", hoist_prologue(g, prologue, derived));
     return g;

@@ -96,11 +96,11 @@ std::string short_spelling(const Node& node) {
         if (op == "conv2d" && has(3)) text += " add";
         if (backward_input && has(3)) text += " bias";
         if (backward_weight && node.attrs.flag("bias")) text += " bias";
-        return text + rest(node.attrs, {"stride", "pad", "dilation", "groups", "activation", "output_pad", "bias"}) + activation;
+        return text + rest(node.attrs, {"stride", "pad", "dilation", "groups", "activation", "output_pad", "bias", "weight_scale"}) + activation;
     }
     if (op == "linear" && node.inputs.size() <= 3) {
         const Shape x = input(0);
-        return fmt::format("linear n{}c{} k{}{}{}", x.elements(0, x.rank() - 1), x[-1], input(1)[0], has(2) ? " bias" : "", rest(node.attrs, {"activation"})) + activation;
+        return fmt::format("linear n{}c{} k{}{}{}", x.elements(0, x.rank() - 1), x[-1], input(1)[0], has(2) ? " bias" : "", rest(node.attrs, {"activation", "weight_scale"})) + activation;
     }
     if (is_pooling(op) && node.attrs.has("kernel")) {
         const auto kernel = node.attrs.integers("kernel");

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/text.h"
+#include "fovea/calibrate.h"
 #include "fovea/io.h"
 #include "fovea/nn.h"
 #include "fovea/tasks.h"
@@ -105,16 +106,17 @@ Classifier::Classifier(const std::filesystem::path& run_or_weights, const Classi
     const bool is_own = self.model == facts.model && !facts.model_options.empty();
     Graph graph = is_file ? read_onnx(self.model, {.open_batch = true, .input = "image", .output = "out"}).graph
                           : build_model(self.model, is_own ? parse_model_options(facts.model_options) : spec.options);
-    const Value scores = scores_of(graph);
+    const Value out = scores_of(graph);
     graph.clear_outputs();
-    graph.output("out", scores);
+    graph.output("out", out);
+    const Parameters parameters = parameters_from(graph, file, {.name = self.weights.string()});
+    if (const auto table = metadata.find(quantization_key); table != metadata.end()) graph = quantized(graph, parse_quantization(table->second, self.weights.string()));
     for (const Value& input : graph.inputs())
         if (input.path() == "image") self.input = input.shape();
     require<ArgumentError>(self.input.rank() == 4 && self.input[1] != dynamic && self.input[2] != dynamic && self.input[3] != dynamic, "model '{}' has no input 'image' [N, C, H, W]", self.model);
-    const Parameters parameters = parameters_from(graph, file, {.name = self.weights.string()});
     self.preprocess = completed(facts.preprocess.value_or(card ? card->preprocess : Preprocess{}), self.input);
     self.classes = facts.classes;
-    for (auto i = static_cast<std::int64_t>(self.classes.size()); i < scores.shape()[1]; ++i) self.classes.push_back(fmt::format("{}", i));
+    for (auto i = static_cast<std::int64_t>(self.classes.size()); i < scores_of(graph).shape()[1]; ++i) self.classes.push_back(fmt::format("{}", i));
     CompileOptions options = spec.compile;
     options.inference = true;
     self.program = std::make_unique<Program>(std::move(graph), std::make_shared<State>(parameters), options);

@@ -415,6 +415,30 @@ TEST_F(Cli, InterruptedTrainingSavesAndSaysHowToResume) {
     EXPECT_EQ(evaluated.code, 0) << evaluated.err;
 }
 
+TEST_F(Cli, QuantizedWeightsPredictEvaluateAndExportByThemselves) {
+    make_pictures();
+    ASSERT_EQ(run(train_bars).code, 0);
+    const Result made = run("quantize run --data folder:bars --images 16 --out net-int8.safetensors --onnx net-int8.onnx --report --json");
+    ASSERT_EQ(made.code, 0) << made.err;
+    const json document = json::parse(made.out);
+    EXPECT_GE(document["quantized_layers"], 4);
+    EXPECT_EQ(document["layers"].size(), document["quantized_layers"]);
+    EXPECT_NEAR(document["top1_after"].get<double>(), document["top1_before"].get<double>(), 0.1);
+    for (const char* file : {"net-int8.safetensors", "net-int8.onnx"}) {
+        const Result evaluated = run(std::string("eval ") + file + " --data folder:bars --json");
+        ASSERT_EQ(evaluated.code, 0) << evaluated.err;
+        EXPECT_NEAR(json::parse(evaluated.out)["top1"].get<double>(), document["top1_after"].get<double>(), 0.1) << file;
+    }
+    EXPECT_EQ(run("bench net-int8.safetensors --precision int8 --seconds 0 --least-runs 1 --no-peak --json").code, 0);
+    const Result table = run("quantize run --data folder:bars --images 8 --keep first,last --out kept.safetensors --report");
+    EXPECT_NE(table.out.find("error alone"), std::string::npos) << table.out;
+    const Result again = run("quantize net-int8.safetensors --data folder:bars --out twice.safetensors");
+    EXPECT_EQ(again.code, 2);
+    EXPECT_NE(again.err.find("the network is on grids already"), std::string::npos) << again.err;
+    EXPECT_EQ(run("quantize run --data folder:bars").err, "fovea quantize: nothing to write: give --out net-int8.safetensors, --onnx net-int8.onnx, or both\n");
+    EXPECT_EQ(run("quantize run --data folder:bars --out x.safetensors --keep conv9").code, 2);
+}
+
 TEST_F(Cli, BenchOnExportedWeightsAndOnTheOnnxFileAnswersAsTheModelDoes) {
     const Result exported = run("export cifar_resnet20 --seed 7 --out net.onnx --weights net.safetensors --json");
     ASSERT_EQ(exported.code, 0) << exported.err;

@@ -1,5 +1,6 @@
 // Every op that is written, in ONNX Runtime and read back: one network with an output per op.
 #include "fovea/nn.h"
+#include "fovea/quantize.h"
 #include "onnxruntime.h"
 
 namespace fovea {
@@ -53,6 +54,10 @@ void add_activations(OpsNetwork& n) {
     n.add("softmax", softmax(x));
     n.add("log_softmax", log_softmax(n.v));
     n.add("glu", glu(x));
+    n.add("quantize", quantize(x, {.scale = {0.02}, .zero_point = {100}}));
+    n.add("dequantize", dequantize(x, {.scale = {0.5}, .zero_point = {3}}));
+    n.add("fake_quantize", fake_quantize(x, {.scale = {0.01}, .zero_point = {100}}));
+    n.add("fake_quantize_s8", fake_quantize(x, {.scale = {0.01, 0.02, 0.03, 0.04, 0.05, 0.01, 0.02, 0.03}, .low = -128, .high = 127}));
 }
 
 void add_arithmetic(OpsNetwork& n) {

@@ -3,8 +3,8 @@
 // Weight gradients of the parts are summed in a fixed order. With few rows oneDNN's own threads share the work, except in weight gradients:
 // there it would sum in an order that depends on their number.
 #include <array>
-#include <map>
 
+#include "backends/cpu/conv_primitives.h"
 #include "backends/cpu/kernels.h"
 #include "backends/cpu/simd.h"
 
@@ -15,62 +15,9 @@ namespace {
 using dnnl::algorithm;
 using dnnl::memory;
 using dnnl::prop_kind;
+using Geometry = ConvGeometry;
 constexpr auto any = memory::format_tag::any;
 constexpr auto f32 = memory::data_type::f32;
-
-struct Geometry {
-    memory::dims stride, dilation, before, after;
-    std::int64_t groups;
-    bool is_supported;
-
-    explicit Geometry(const Attrs& attrs) : groups(attrs.integer("groups")) {
-        const auto s = attrs.integers("stride"), p = attrs.integers("pad"), d = attrs.integers("dilation");
-        stride = {s[0], s[1]};
-        dilation = {d[0] - 1, d[1] - 1};
-        before = {p[0], p[2]};
-        after = {p[1], p[3]};
-        is_supported = p[0] >= 0 && p[1] >= 0 && p[2] >= 0 && p[3] >= 0;
-    }
-};
-
-Shape with_rows(Shape shape, std::int64_t rows) {
-    shape[0] = rows;
-    return shape;
-}
-
-/// Weights [K, C/g, R, S] as oneDNN takes them: [g, K/g, C/g, R, S] when there are groups.
-memory::dims weight_dims(const Shape& w, std::int64_t groups) {
-    if (groups == 1) return dims_of(w);
-    return {groups, w[0] / groups, w[1], w[2], w[3]};
-}
-Shape weight_shape(const Shape& w, std::int64_t groups) { return groups == 1 ? w : Shape{groups, w[0] / groups, w[1], w[2], w[3]}; }
-
-/// The descriptor of a weight value in `layout`; groups change the rank, not the bytes.
-memory::desc weight_desc(const Layout& layout, const Shape& w, std::int64_t groups) { return desc_of(layout, weight_shape(w, groups)); }
-Layout weight_layout(const memory::desc& desc, const Shape& w, std::int64_t groups) { return layout_of(desc, weight_shape(w, groups)); }
-
-bool is_reference(const char* implementation) {
-    const std::string_view name(implementation);
-    return name.find("ref") != std::string_view::npos;
-}
-bool is_slow(const char* implementation) { return is_reference(implementation) || std::string_view(implementation).find("gemm") != std::string_view::npos; }
-
-/// The sizes of batch a program's parts have, each with its own primitive.
-std::vector<std::int64_t> part_sizes(const PlanContext& context, bool sharded, std::int64_t batch) {
-    if (!sharded) return {batch};
-    std::vector<std::int64_t> sizes;
-    for (int p = 0; p < context.parts(); ++p) sizes.push_back(context.row_bounds[static_cast<std::size_t>(p) + 1] - context.row_bounds[static_cast<std::size_t>(p)]);
-    std::ranges::sort(sizes, std::greater<>{});
-    sizes.erase(std::ranges::unique(sizes).begin(), sizes.end());
-    return sizes;
-}
-
-/// A primitive for one size of batch, with the descriptors its arguments need.
-struct Sized {
-    dnnl::primitive primitive;
-    memory::desc a, b, c, bias, scratch;
-};
-using BySize = std::map<std::int64_t, Sized>;
 
 Layout planned_layout(const Value& weight, const PlanContext& context) { return context.is_undecided(weight) ? nullptr : context.layout(weight); }
 

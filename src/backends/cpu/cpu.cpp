@@ -1,6 +1,7 @@
 // The CPU backend: which planner serves which op. What none serves, the plain loops run, and the plan says so.
 #include "backends/cpu/cpu.h"
 
+#include "backends/cpu/int8.h"
 #include "backends/cpu/kernels.h"
 
 namespace fovea {
@@ -61,7 +62,9 @@ Planner planner_of(const std::string& op) {
 class CpuBackend final : public Backend {
 public:
     std::string name() const override { return "cpu"; }
+    std::string lacks_int8() const override { return cpu::has_int8() ? "" : "this processor (or DNNL_MAX_CPU_ISA) has no AVX512-VNNI"; }
     std::optional<Kernel> plan(const Node& node, const PlanContext& context) const override {
+        if (auto kernel = cpu::plan_int8(node, context)) return kernel;
         if (const Planner planner = planner_of(node.op->name))
             if (auto kernel = planner(node, context)) return kernel;
         for (const Planner planner : {cpu::plan_elementwise, cpu::plan_broadcast, cpu::plan_by_rows})

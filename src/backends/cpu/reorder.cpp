@@ -1,3 +1,4 @@
+#include "backends/cpu/int8.h"
 #include "backends/cpu/kernels.h"
 #include "backends/cpu/thin_conv.h"
 
@@ -48,6 +49,7 @@ Kernel plan_transpose(const Shape& shape, const Layout& from, const Layout& to, 
 
 Kernel plan_reorder(const Type& type, const Layout& from, const Layout& to, const PlanContext& context) {
     if (auto kernel = plan_winograd_weights(type, from, to)) return *std::move(kernel);
+    if (auto kernel = plan_int8_reorder(type, from, to, context)) return *std::move(kernel);
     if (type.shape.rank() == 4 && type.shape.elements() > 0 && ((!from && is_channels_last(to)) || (!to && is_channels_last(from)))) return plan_transpose(type.shape, from, to, context);
     const Layout& shaping = from ? from : to;
     const Shape shape = shape_for(type.shape, shaping);
