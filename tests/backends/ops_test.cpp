@@ -86,6 +86,37 @@ TEST(CpuDepthwise, EqualsTheLoopsForEveryKernelStrideAndDilation) {
             {{1, 17, 7, 15}, {9, 33, 5, 13}});
 }
 
+// Our direct kernel: few samples, or an activation it ends in; filters that fill their last vector and that do not, sums in several passes,
+// maps narrower than the kernel, every number of outputs that a line's tiles leave over.
+TEST(CpuDirectConv, EqualsTheLoops) {
+    const auto runs_it = [](const Shape& x, std::int64_t out) {
+        Graph graph;
+        graph.output("y", silu(conv2d(graph.input("x", x), {.out = out, .kernel = 1})));
+        const auto program = compile(graph, {}, {.inference = true});
+        return std::ranges::any_of(program.plan(), [](const PlanLine& line) { return line.kernel.starts_with("direct"); });
+    };
+    if (!runs_it({16, 64, 14, 14}, 64)) GTEST_SKIP() << "no AVX-512: there is no direct kernel";
+    for (const Shape& x : std::vector<Shape>{{1, 3, 27, 31}, {1, 24, 13, 7}, {2, 17, 7, 13}, {3, 960, 7, 7}, {1, 700, 3, 4}, {16, 40, 9, 6}})
+        for (std::int64_t out : {1, 17, 24, 64, 200}) {
+            const auto check = [&](const std::string& name, const std::function<Value(const Value&)>& f) {
+                expect_cpu_equals_loops({name + " to " + std::to_string(out) + " on " + x.str(), {filled(x, "x")}, [&](Graph&, const Xs& v) { return f(v[0]); }, false});
+            };
+            check("1x1, silu", [&](const Value& v) { return silu(conv2d(v, {.out = out, .kernel = 1})); });
+            if (x[1] > 100 && out != 17) continue;
+            check("3x3, silu", [&](const Value& v) { return silu(conv2d(v, {.out = out, .kernel = 3, .stride = 2, .pad = 1}), {.beta = 1.5}); });
+            if (x[1] > 100) continue;
+            check("1x1 stride 2, hard swish", [&](const Value& v) { return hard_swish(conv2d(v, {.out = out, .kernel = 1, .stride = 2, .bias = false})); });
+            // Small sums: the exponential of a large one multiplies its rounding.
+            check("7x7 stride 2, sigmoid", [&](const Value& v) { return sigmoid(conv2d(v * 0.01, {.out = out, .kernel = 7, .stride = 2, .pad = 3})); });
+            check("3x5 dilated, uneven", [&](const Value& v) { return silu(conv2d(v, {.out = out, .kernel = {3, 5}, .stride = {1, 3}, .pad = {2, 3, 5, 4}, .dilation = {1, 2}})); });
+            check("3x3 after a sum", [&](const Value& v) { return silu(conv2d(v, {.out = x[1], .kernel = 3, .pad = 1}) + v); });
+            check("1x1 after a sum that others read", [&](const Value& v) {
+                const Value u = relu(v * 2.0);
+                return relu(conv2d(u, {.out = x[1], .kernel = 1}) + u) + u;
+            });
+        }
+}
+
 TEST(CpuConv2d, EqualsTheLoopsWithGroupsOfSeveralChannels) {
     on_maps({{"3 groups", [](const Value& x) { return conv2d(x, {.out = 12, .kernel = 3, .pad = 1, .groups = 3}); }},
              {"two convolutions", [](const Value& x) { return conv2d(relu(conv2d(x, {.out = 12, .kernel = 1, .groups = 3}, "a")), {.out = 6, .kernel = 3, .groups = 2}, "b"); }},

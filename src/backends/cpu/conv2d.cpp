@@ -24,7 +24,7 @@ Layout planned_layout(const Value& weight, const PlanContext& context) { return 
 }  // namespace
 
 std::optional<Kernel> plan_conv2d(const Node& node, const PlanContext& context) {
-    for (const auto planner : {plan_depthwise_conv2d, plan_thin_conv2d, plan_winograd})
+    for (const auto planner : {plan_depthwise_conv2d, plan_thin_conv2d, plan_winograd, plan_direct_conv2d})
         if (auto kernel = planner(node, context)) return kernel;
     const Geometry g(node.attrs);
     const Shape &x = node.inputs[0].shape(), &w = node.inputs[1].shape(), &y = node.outputs[0].shape;

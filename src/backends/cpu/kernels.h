@@ -11,6 +11,8 @@ namespace fovea::cpu {
 [[nodiscard]] std::optional<Kernel> plan_conv2d(const Node& node, const PlanContext& context);
 /// One filter per channel.
 [[nodiscard]] std::optional<Kernel> plan_depthwise_conv2d(const Node& node, const PlanContext& context);
+/// Without groups, on our own direct kernel.
+[[nodiscard]] std::optional<Kernel> plan_direct_conv2d(const Node& node, const PlanContext& context);
 /// Convolutions with few channels, and the pooling after them.
 [[nodiscard]] std::optional<Kernel> plan_thin_conv2d(const Node& node, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_thin_conv2d_backward_weight(const Node& node, const PlanContext& context);
