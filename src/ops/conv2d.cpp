@@ -2,6 +2,7 @@
 // y = conv(x, w) is bilinear. conv2d_backward_input with a bias is also the transposed convolution.
 #include <cmath>
 
+#include "core/team.h"
 #include "fovea/ops.h"
 #include "ops/activation.h"
 #include "ops/layer.h"
@@ -77,15 +78,14 @@ template <class T> void conv2d_loops(const OpRun& run) {
     const T *x = run.in<T>(0), *w = run.in<T>(1);
     const T *bias = run.has(2) ? run.in<T>(2) : nullptr, *residual = run.has(3) ? run.in<T>(3) : nullptr;
     T* y = run.out<T>();
-#pragma omp parallel for
-    for (std::int64_t plane = 0; plane < s.N * s.K; ++plane) {
+    parallel_for(s.N * s.K, [&](std::int64_t plane) {
         const std::int64_t n = plane / s.K, k = plane % s.K, group = k / s.group_out;
         T* to = y + plane * s.P * s.Q;
         std::fill_n(to, s.P * s.Q, bias ? bias[k] : T(0));
         correlate_plane(s, window, x + (n * s.C + group * s.group_in) * s.H * s.W, w + k * s.group_in * s.R * s.S, to);
         if (residual)
             for (std::int64_t i = 0; i < s.P * s.Q; ++i) to[i] += residual[plane * s.P * s.Q + i];
-    }
+    });
     activate(run);
 }
 
@@ -120,8 +120,7 @@ template <class T> void backward_input_loops(const OpRun& run) {
     const Window window = window_of(run.attrs(), run.shape(1));
     const T *dy = run.in<T>(0), *w = run.in<T>(1), *bias = run.has(3) ? run.in<T>(3) : nullptr;
     T* dx = run.out<T>();
-#pragma omp parallel for
-    for (std::int64_t plane = 0; plane < s.N * s.C; ++plane) {
+    parallel_for(s.N * s.C, [&](std::int64_t plane) {
         const std::int64_t n = plane / s.C, channel = plane % s.C, group = channel / s.group_in, c = channel % s.group_in;
         T* to_plane = dx + plane * s.H * s.W;
         std::fill_n(to_plane, s.H * s.W, bias ? bias[channel] : T(0));
@@ -139,7 +138,7 @@ template <class T> void backward_input_loops(const OpRun& run) {
                     }
                 }
             }
-    }
+    });
 }
 
 Types backward_weight_shape(const OpInputs& in) {
@@ -157,8 +156,7 @@ template <class T> void backward_weight_loops(const OpRun& run) {
     const Window window = window_of(run.attrs(), run.out_shape());
     const T *x = run.in<T>(0), *dy = run.in<T>(1);
     T *dw = run.out<T>(0), *db = run.outputs() > 1 ? run.out<T>(1) : nullptr;
-#pragma omp parallel for
-    for (std::int64_t k = 0; k < s.K; ++k) {
+    parallel_for(s.K, [&](std::int64_t k) {
         const std::int64_t group = k / s.group_out;
         for (std::int64_t c = 0; c < s.group_in; ++c)
             for (std::int64_t r = 0; r < s.R; ++r) {
@@ -178,12 +176,12 @@ template <class T> void backward_weight_loops(const OpRun& run) {
                     dw[((k * s.group_in + c) * s.R + r) * s.S + t] = static_cast<T>(total);
                 }
             }
-        if (!db) continue;
+        if (!db) return;
         double total = 0;
         for (std::int64_t n = 0; n < s.N; ++n)
             for (std::int64_t i = 0; i < s.P * s.Q; ++i) total += static_cast<double>(dy[(n * s.K + k) * s.P * s.Q + i]);
         db[k] = static_cast<T>(total);
-    }
+    });
 }
 
 Values conv2d_gradient(const Grad& g) {

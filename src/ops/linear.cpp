@@ -1,4 +1,5 @@
 // linear: y = x W^T + b over the last dimension. Its gradients are matrix products.
+#include "core/team.h"
 #include "fovea/ops.h"
 #include "graph/op.h"
 #include "ops/activation.h"
@@ -31,13 +32,13 @@ template <class T> void linear_loops(const OpRun& run) {
     const std::int64_t inputs = run.shape(1)[1], outputs = run.shape(1)[0], rows = run.out_shape().elements() / outputs;
     const T *x = run.in<T>(0), *w = run.in<T>(1), *bias = run.has(2) ? run.in<T>(2) : nullptr;
     T* y = run.out<T>();
-#pragma omp parallel for
-    for (std::int64_t o = 0; o < outputs; ++o)  // a row of weights is read once for the whole batch
+    parallel_for(outputs, [&](std::int64_t o) {  // a row of weights is read once for the whole batch
         for (std::int64_t n = 0; n < rows; ++n) {
             double total = bias ? static_cast<double>(bias[o]) : 0.0;
             for (std::int64_t i = 0; i < inputs; ++i) total += static_cast<double>(x[n * inputs + i]) * static_cast<double>(w[o * inputs + i]);
             y[n * outputs + o] = static_cast<T>(total);
         }
+    });
     activate(run);
 }
 

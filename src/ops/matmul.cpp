@@ -1,4 +1,5 @@
 // Matrix product, each side optionally transposed; closed under differentiation.
+#include "core/team.h"
 #include "fovea/ops.h"
 #include "graph/op.h"
 
@@ -43,8 +44,7 @@ template <class T> void matmul_loops(const OpRun& run) {
     const T *a = run.in<T>(0), *b = run.in<T>(1);
     T* c = run.out<T>();
     const std::int64_t a_row = s.transpose_a ? 1 : s.K, a_column = s.transpose_a ? s.M : 1;
-#pragma omp parallel for
-    for (std::int64_t row = 0; row < s.batch * s.M; ++row) {
+    parallel_for(s.batch * s.M, [&](std::int64_t row) {
         const std::int64_t batch = row / s.M, m = row % s.M;
         const T *from = a + batch * s.M * s.K + m * a_row, *right = b + batch * s.K * s.N;
         T* to = c + row * s.N;
@@ -59,7 +59,7 @@ template <class T> void matmul_loops(const OpRun& run) {
             }
         }
         for (std::int64_t n = 0; n < s.N; ++n) to[n] = static_cast<T>(total[static_cast<std::size_t>(n)]);
-    }
+    });
 }
 
 }  // namespace
