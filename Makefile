@@ -5,9 +5,8 @@ build: packages
 	cmake --preset release
 	cmake --build --preset release
 
-# Passive waiting: threads of two tests that share a core do not spin against each other.
 test: build
-	OMP_WAIT_POLICY=passive ctest --preset release -j $$(nproc)
+	ctest --preset release -j $$(nproc)
 
 # LeNet learns Fashion-MNIST in five epochs, then names pictures it has never seen.
 demo: build

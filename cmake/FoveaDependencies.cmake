@@ -22,8 +22,8 @@ set(FOVEA_LINK_LIBRARIES fmt::fmt OpenMP::OpenMP_CXX Threads::Threads ZLIB::ZLIB
 # The libraries that the code of one folder includes. oneDNN and Highway are for backends alone, codecs for image and data.
 function(fovea_folder_dependencies folder)
   target_link_libraries(fovea_${folder} PRIVATE fmt::fmt)
-  if(folder MATCHES "^(core|ops|runtime|backends|data|train)$")
-    target_link_libraries(fovea_${folder} PRIVATE OpenMP::OpenMP_CXX Threads::Threads)
+  if(folder MATCHES "^(core|data|train)$")
+    target_link_libraries(fovea_${folder} PRIVATE Threads::Threads)
   endif()
   # Loops live in ops and backends; elsewhere -O3 only costs time to build.
   if(NOT folder MATCHES "^(ops|backends|image)$")
@@ -34,7 +34,8 @@ function(fovea_folder_dependencies folder)
   elseif(folder STREQUAL "data")
     target_link_libraries(fovea_${folder} PRIVATE LibArchive::LibArchive ZLIB::ZLIB)
   elseif(folder STREQUAL "backends")
-    target_link_libraries(fovea_${folder} PRIVATE fovea_external::dnnl fovea_external::hwy)
+    # OpenMP only to tell oneDNN, which has its threads from there, to use one: fovea's own threads call it.
+    target_link_libraries(fovea_${folder} PRIVATE fovea_external::dnnl fovea_external::hwy OpenMP::OpenMP_CXX)
   elseif(folder MATCHES "^(io|models|train|tasks|runtime|explain)$")
     target_link_libraries(fovea_${folder} PRIVATE nlohmann_json::nlohmann_json)
     if(folder STREQUAL "io")

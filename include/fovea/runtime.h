@@ -120,7 +120,13 @@ struct RunOptions {
     std::uint64_t step = 0;
 };
 
-/// One thread's place to run an executable: an arena and bindings. Not shared between threads; several may run at once.
+/// Whether each thread that helps a session stays on a core of its own: core number w of those the process may use for helper w; calling
+/// threads stay free. Off by default: worth something on a machine that runs nothing else, harmful on a shared one.
+void set_thread_pinning(bool on);
+[[nodiscard]] bool thread_pinning();
+
+/// One thread's place to run an executable: an arena and bindings. Not shared between threads. Several may run at once: they share the
+/// threads() there are, and each caller works itself.
 class Session {
 public:
     Session(const Executable& executable, std::shared_ptr<State> state);

@@ -50,13 +50,12 @@ struct KernelArgs {
     std::uint64_t step = 0;
 };
 
-/// A step of a kernel between two barriers. Its parts run in any order on any threads; the partition depends on shapes alone,
+/// A step of a kernel: the next begins when it has ended. Its parts run in any order on any threads; the partition depends on shapes alone,
 /// never on the number of threads, so neither do the bytes that come out.
 struct Phase {
     enum class Kind {
         rows,   ///< parts are the program's row ranges: part p reads row inputs and writes row outputs only at its own rows
         split,  ///< `parts` independent pieces of the work
-        team,   ///< one call outside the parallel region; the kernel brings its own threads (small batches)
     };
     Kind kind = Kind::split;
     int parts = 1;                  ///< of a split
@@ -100,9 +99,9 @@ struct PlanContext {
     bool allows_winograd = true;
     bool forces_winograd = false;  ///< wherever there is a kernel, whatever it costs: for tests
     [[nodiscard]] int parts() const { return static_cast<int>(row_bounds.size()) - 1; }
-    /// Row phases pay when there are enough rows for every core; below that kernels bring their own threads.
+    /// Row phases pay when there are enough rows for every core; below that kernels cut their work themselves.
     [[nodiscard]] bool is_sharded() const { return parts() >= 4; }
-    /// Whether a kernel may bring a team of its own threads.
+    /// Few rows, and several threads to cut the work of a kernel for.
     [[nodiscard]] bool has_team() const { return !is_sharded() && !is_serial; }
 };
 

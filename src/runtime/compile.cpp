@@ -74,7 +74,7 @@ public:
             p_.output_buffers.push_back(in_layout(value, nullptr));
         }
         finish_updates();
-        p_.stages = plan_stages(p_.items, p_.buffers);
+        p_.stages = plan_stages(p_.items, p_.buffers, p_.context.parts());
         std::vector<int> kept = p_.output_buffers;
         for (const auto& [parameter, buffer] : p_.copies) kept.push_back(buffer);
         p_.arena_bytes = plan_memory(p_.items, p_.buffers, p_.stages, kept);

@@ -1,4 +1,4 @@
-// What compile() makes: buffers, kernels in order, the stages between barriers, and where every byte lies.
+// What compile() makes: buffers, kernels in order, the stages one after another, and where every byte lies.
 #pragma once
 
 #include <map>
@@ -32,10 +32,11 @@ struct Item {
     PlanLine line;
 };
 
-/// Phases that run without a barrier between them: those by rows part by part, then the splits.
+/// Phases that run without waiting for one another: those by rows part by part, then the splits.
 struct Stage {
-    std::vector<std::pair<int, int>> phases;  ///< (item, phase)
-    bool is_team = false;
+    std::vector<std::pair<int, int>> phases;        ///< (item, phase)
+    std::vector<std::pair<int, int>> rows, splits;  ///< the same, by kind
+    std::vector<int> pieces;                        ///< how many parts: of the phases by rows, all together (0: there are none), then of each split
 };
 
 struct Executable::Impl {
@@ -64,8 +65,8 @@ struct Executable::Impl {
     std::set<std::string> derived;                ///< names among `parameters` that the prologue makes
 };
 
-/// Groups the phases of the items into stages; see Phase for what may share one.
-[[nodiscard]] std::vector<Stage> plan_stages(const std::vector<Item>& items, const std::vector<Buffer>& buffers);
+/// Groups the phases of the items into stages; see Phase for what may share one. `row_parts`: what the batch is cut into.
+[[nodiscard]] std::vector<Stage> plan_stages(const std::vector<Item>& items, const std::vector<Buffer>& buffers, int row_parts);
 /// Gives every arena buffer and scratch an offset so that nothing alive at the same stage overlaps. Returns the arena's size.
 [[nodiscard]] std::size_t plan_memory(std::vector<Item>& items, std::vector<Buffer>& buffers, const std::vector<Stage>& stages, const std::vector<int>& kept);
 

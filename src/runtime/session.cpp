@@ -1,17 +1,14 @@
-// Session: binds an executable to memory and runs its stages on the threads of one parallel region.
-#include <omp.h>
-
+// Session: binds an executable to memory and runs its stages on the calling thread and those that help.
 #include <algorithm>
 #include <chrono>
 #include <cstring>
-#include <exception>
 #include <mutex>
 #include <optional>
 
+#include "core/team.h"
 #include "runtime/denormals.h"
 #include "runtime/executable.h"
 #include "runtime/state.h"
-#include "runtime/team.h"
 
 namespace fovea {
 
@@ -22,9 +19,10 @@ double ms_since(Clock::time_point start) { return std::chrono::duration<double, 
 
 }  // namespace
 
-struct Session::Impl {
+struct Session::Impl final : Stages {
     Impl(const Executable& e, std::shared_ptr<State> s) : executable(e), program(e.impl()), state(std::move(s)), arena(program.arena_bytes) {
         require<ArgumentError>(state != nullptr, "a session needs a state");
+        is_shared = !program.context.is_serial && has_parts();
         pointers.resize(program.buffers.size(), nullptr);
         bound.resize(program.items.size());
         for (std::size_t i = 0; i < program.items.size(); ++i) bound[i].in.resize(program.items[i].in.size()), bound[i].out.resize(program.items[i].out.size());
@@ -71,9 +69,10 @@ struct Session::Impl {
         }
     }
 
-    void call(int item, const Phase& phase, const Part& part, const RunOptions& options, int thread) {
-        const Item& it = program.items[static_cast<std::size_t>(item)];
-        const Bound& b = bound[static_cast<std::size_t>(item)];
+    void call(const std::pair<int, int>& place, const Part& part, int thread) {
+        const Item& it = program.items[static_cast<std::size_t>(place.first)];
+        const Phase& phase = it.kernel.phases[static_cast<std::size_t>(place.second)];
+        const Bound& b = bound[static_cast<std::size_t>(place.first)];
         const KernelArgs args{b.in, b.out, arena.data() + it.scratch_offset, workspaces[static_cast<std::size_t>(thread)].data(), options.seed, options.step};
         if (!profiling) return phase.run(args, part);
         const auto start = Clock::now();
@@ -85,124 +84,41 @@ struct Session::Impl {
         return program.items[static_cast<std::size_t>(place.first)].kernel.phases[static_cast<std::size_t>(place.second)];
     }
 
-    /// A stage's pieces of work are its phases by rows, all together, then every split.
-    [[nodiscard]] std::size_t pieces_of(const Stage& stage) const {
-        return 1 + static_cast<std::size_t>(std::ranges::count_if(stage.phases, [this](const auto& place) { return phase_of(place).kind == Phase::Kind::split; }));
-    }
+    [[nodiscard]] std::span<const int> pieces(std::size_t stage) const override { return program.stages[stage].pieces; }
 
-    /// Who begins with which parts of stages [begin, end).
-    [[nodiscard]] Shares shared_out(std::size_t begin, std::size_t end, int count) const {
-        std::size_t pieces = 0;
-        for (std::size_t s = begin; s < end; ++s) pieces += pieces_of(program.stages[s]);
-        Shares shares(count, pieces);
-        std::size_t piece = 0;
-        const auto add = [&](int parts, int turn) {  // single parts go round the threads
-            for (int t = 0; t < count; ++t)
-                if (parts == 1) shares.set(t, piece, 0, t == turn % count);
-                else shares.set(t, piece, parts * t / count, parts * (t + 1) / count);
-            ++piece;
-        };
-        for (std::size_t s = begin; s < end; ++s) {
-            add(program.context.parts(), 0);
-            int turn = 0;
-            for (const auto& place : program.stages[s].phases)
-                if (phase_of(place).kind == Phase::Kind::split) add(phase_of(place).parts, phase_of(place).parts == 1 ? turn++ : 0);
-        }
-        return shares;
-    }
-
-    /// One part through all the phases by rows: what one made is still in cache for the next.
-    void run_rows(const Stage& stage, int part, const RunOptions& options, int thread) {
-        const auto& bounds = program.context.row_bounds;
-        for (const auto& place : stage.phases)
-            if (phase_of(place).kind == Phase::Kind::rows)
-                call(place.first, phase_of(place), {part, program.context.parts(), bounds[static_cast<std::size_t>(part)], bounds[static_cast<std::size_t>(part) + 1]}, options, thread);
-    }
-
-    /// Every part of the stage that each(piece, parts, do) gives this thread.
-    template <class Each> void run_parts(const Stage& stage, std::size_t piece, Each each, const RunOptions& options, int thread) {
-        each(piece, program.context.parts(), [&](int part) { run_rows(stage, part, options, thread); });
-        for (const auto& place : stage.phases) {
-            const Phase& phase = phase_of(place);
-            if (phase.kind == Phase::Kind::split) each(++piece, phase.parts, [&](int part) { call(place.first, phase, {part, phase.parts}, options, thread); });
-        }
-    }
-
-    void run_stage(const Stage& stage, Shares& shares, std::size_t piece, int thread, int count, const RunOptions& options) {
-        const auto all = [](auto next, auto run) {
-            for (int part = next(); part >= 0; part = next()) run(part);
-        };
-        run_parts(stage, piece, [&](std::size_t p, int, auto run) { all([&] { return shares.take(thread, p); }, run); }, options, thread);
-        for (int other = 1; other < count; ++other)
-            run_parts(stage, piece, [&](std::size_t p, int, auto run) { all([&] { return shares.steal((thread + other) % count, p); }, run); }, options, thread);
-    }
-
-    void run_alone(const Stage& stage, const RunOptions& options) {
-        const auto each = [](std::size_t, int parts, auto run) {
-            for (int part = 0; part < parts; ++part) run(part);
-        };
-        run_parts(stage, 0, each, options, 0);
-    }
-
-    void run_stages(const RunOptions& options) {
-        // A setting of the calling thread: kernels that bring their own team ask it.
-        if (omp_get_max_threads() != (program.context.is_serial ? 1 : threads())) omp_set_num_threads(program.context.is_serial ? 1 : threads());
-        while (workspaces.size() < static_cast<std::size_t>(std::max(1, threads()))) workspaces.emplace_back(program.workspace_bytes);
-        const std::size_t count = program.stages.size();
-        std::size_t s = 0;
-        while (s < count) {
-            if (program.stages[s].is_team) {
-                for (const auto& [item, phase] : program.stages[s].phases) call(item, program.items[static_cast<std::size_t>(item)].kernel.phases[static_cast<std::size_t>(phase)], {}, options, 0);
-                ++s;
-                continue;
-            }
-            std::size_t end = s;
-            while (end < count && !program.stages[end].is_team) ++end;
-            run_parallel(s, end, options);
-            s = end;
-        }
-    }
-
-    /// Stages in which nothing can be shared out are not worth a parallel region.
-    [[nodiscard]] bool is_single_part(std::size_t begin, std::size_t end) const {
-        for (std::size_t s = begin; s < end; ++s)
-            for (const auto& [item, phase_index] : program.stages[s].phases) {
-                const Phase& phase = program.items[static_cast<std::size_t>(item)].kernel.phases[static_cast<std::size_t>(phase_index)];
-                if ((phase.kind == Phase::Kind::rows ? program.context.parts() : phase.parts) > 1) return false;
-            }
-        return true;
-    }
-
-    void run_parallel(std::size_t begin, std::size_t end, const RunOptions& options) {
-        const int wanted = program.context.is_serial || is_single_part(begin, end) ? 1 : threads();
+    /// Piece 0 is the phases by rows: one part goes through all of them, what one made is still in cache for the next. The others are splits.
+    void run_part(std::size_t stage_index, std::size_t piece, int part, int thread) override {
         const FlushDenormals flush;
-        if (wanted == 1) {
-            for (std::size_t s = begin; s < end; ++s) run_alone(program.stages[s], options);
-            return;
+        const Stage& stage = program.stages[stage_index];
+        const int parts = stage.pieces[piece];
+        if (piece > 0) return call(stage.splits[piece - 1], {part, parts}, thread);
+        const auto& bounds = program.context.row_bounds;
+        const Part rows{part, parts, bounds[static_cast<std::size_t>(part)], bounds[static_cast<std::size_t>(part) + 1]};
+        for (const auto& place : stage.rows) call(place, rows, thread);
+    }
+
+    /// Whether any stage has something to share out.
+    [[nodiscard]] bool has_parts() const {
+        return std::ranges::any_of(program.stages, [](const Stage& stage) { return std::ranges::any_of(stage.pieces, [](int parts) { return parts > 1; }); });
+    }
+
+    void run_stages() {
+        const int count = is_shared ? threads() : 1;
+        while (workspaces.size() < static_cast<std::size_t>(count)) workspaces.emplace_back(program.workspace_bytes);
+        if (count == 1) return run_alone();
+        if (!team || team->most_threads() < count) {
+            std::size_t most_pieces = 1;
+            for (const Stage& stage : program.stages) most_pieces = std::max(most_pieces, stage.pieces.size());
+            team = std::make_shared<Team>(count, most_pieces);
         }
-        std::optional<Shares> shares;
-        std::optional<Barrier> barrier;
-        std::exception_ptr error;
-        std::mutex error_mutex;
-        const auto prepare = [&](int count) {
-            shares.emplace(shared_out(begin, end, count));
-            barrier.emplace(count);
-        };
-        on_team(wanted, prepare, [&](int thread, int count) {
-            const FlushDenormals flush_here;
-            std::size_t piece = 0;
-            for (std::size_t s = begin; s < end; ++s) {
-                try {
-                    run_stage(program.stages[s], *shares, piece, thread, count, options);
-                } catch (...) {
-                    const std::lock_guard lock(error_mutex);
-                    error = std::current_exception();
-                }
-                piece += pieces_of(program.stages[s]);
-                barrier->wait();
-            }
-        });
-        if (error) std::rethrow_exception(error);
+        team->run(*this, program.stages.size(), count);
+    }
+
+    void run_alone() {
+        const std::optional<Alone> alone = program.context.is_serial ? std::optional<Alone>(std::in_place) : std::nullopt;
+        for (std::size_t s = 0; s < program.stages.size(); ++s)
+            for (std::size_t piece = 0; piece < program.stages[s].pieces.size(); ++piece)
+                for (int part = 0; part < program.stages[s].pieces[piece]; ++part) run_part(s, piece, part, 0);
     }
 
     Executable executable;
@@ -215,12 +131,17 @@ struct Session::Impl {
     std::vector<AlignedBytes> held, held_packed;  // keeps parameters alive while another session changes their layout
     std::uint64_t version = 0, bound_version = 0;
     std::vector<const std::byte*> bound_inputs;
-    bool is_bound = false;
+    bool is_bound = false, is_shared = false;
     bool profiling = false;
+    std::shared_ptr<Team> team;
+    RunOptions options;  // of the run
     Clock::time_point run_start;
     std::vector<std::vector<ProfileLine>> records;
     std::vector<ProfileLine> profile;
 };
+
+void set_thread_pinning(bool on) { Pool::shared().set_pinning(on); }
+bool thread_pinning() { return Pool::shared().is_pinning(); }
 
 Session::Session(const Executable& executable, std::shared_ptr<State> state) : impl_(std::make_unique<Impl>(executable, std::move(state))) {}
 Session::~Session() = default;
@@ -253,7 +174,8 @@ std::vector<Tensor> Session::run(const std::map<std::string, Tensor>& inputs, co
         s.records.assign(static_cast<std::size_t>(threads()), {});
         s.run_start = Clock::now();
     }
-    s.run_stages(options);
+    s.options = options;
+    s.run_stages();
     for (const auto& [parameter, buffer] : program.copies)
         std::memcpy(s.held[static_cast<std::size_t>(parameter)].data(), s.pointers[static_cast<std::size_t>(buffer)], program.buffers[static_cast<std::size_t>(buffer)].bytes);
     if (!program.updated.empty()) {

@@ -1,4 +1,4 @@
-// Which phases may run without a barrier between them. Two rules: a phase may read what was written in its stage only when both go
+// Which phases may run without waiting for one another. Two rules: a phase may read what was written in its stage only when both go
 // by rows (part p reads what part p wrote), and it may write what was read in its stage only likewise.
 #include "runtime/executable.h"
 
@@ -68,20 +68,29 @@ private:
 
 }  // namespace
 
-std::vector<Stage> plan_stages(const std::vector<Item>& items, const std::vector<Buffer>& buffers) {
+std::vector<Stage> plan_stages(const std::vector<Item>& items, const std::vector<Buffer>& buffers, int row_parts) {
     std::vector<Stage> stages;
     Hazards hazards(buffers);
     for (std::size_t i = 0; i < items.size(); ++i) {
         for (std::size_t p = 0; p < items[i].kernel.phases.size(); ++p) {
             const Phase& phase = items[i].kernel.phases[p];
-            const bool team = phase.kind == Phase::Kind::team;
             const int index = static_cast<int>(i);
-            if (stages.empty() || team || stages.back().is_team || hazards.bytes() > stage_bytes_limit || !hazards.allows(items[i], index, phase)) {
-                stages.push_back({.is_team = team});
+            if (stages.empty() || hazards.bytes() > stage_bytes_limit || !hazards.allows(items[i], index, phase)) {
+                stages.emplace_back();
                 hazards.clear();
             }
             hazards.add(items[i], index, phase);
             stages.back().phases.emplace_back(index, static_cast<int>(p));
+        }
+    }
+    for (Stage& stage : stages) {
+        stage.pieces = {0};
+        for (const auto& [item, p] : stage.phases) {
+            const Phase& phase = items[static_cast<std::size_t>(item)].kernel.phases[static_cast<std::size_t>(p)];
+            if (phase.kind == Phase::Kind::rows)
+                stage.rows.emplace_back(item, p), stage.pieces[0] = row_parts;
+            else
+                stage.splits.emplace_back(item, p), stage.pieces.push_back(phase.parts);
         }
     }
     return stages;

@@ -19,7 +19,7 @@ struct Named {
     std::function<Value(const Value&)> f;
 };
 
-/// N = 1 and 3 run on oneDNN's own threads or on splits, 9 and 16 by rows; 9 makes parts of unequal size.
+/// N = 1 and 3 run on splits, 9 and 16 by rows; 9 makes parts of unequal size.
 void on_maps(const std::vector<Named>& ops, const std::vector<Shape>& shapes = {{1, 17, 7, 5}, {3, 3, 6, 9}, {9, 33, 7, 5}, {16, 1, 6, 9}, {16, 5, 9, 6}}, bool differentiates = true) {
     for (const auto& [name, f] : ops)
         for (const Shape& shape : shapes)
@@ -125,8 +125,15 @@ TEST(CpuConv2d, EqualsTheLoopsWithGroupsOfSeveralChannels) {
             {{1, 6, 7, 5}, {3, 9, 5, 6}, {9, 12, 5, 4}, {16, 48, 4, 5}});
 }
 
-TEST(CpuConv2d, WeightGradientsOfFewLargeMapsAreCutIntoStripes) {
-    on_maps({{"3x3", [](const Value& x) { return conv2d(x, {.out = 64, .kernel = 3, .pad = 1}); }},
+TEST(CpuConv2d, FewLargeMapsAreCutIntoStripes) {
+    on_maps({{"1x1", [](const Value& x) { return conv2d(x, {.out = 130, .kernel = 1}); }},
+             {"1x1 with residual", [](const Value& x) { return relu(conv2d(conv2d(x, {.out = 90, .kernel = 1}, "a"), {.out = x.shape()[1], .kernel = 1, .bias = false}, "b") + x); }},
+             {"1x1 stride 2", [](const Value& x) { return conv2d(x, {.out = 310, .kernel = 1, .stride = 2}); }},
+             {"7x7 stride 2", [](const Value& x) { return relu(conv2d(x, {.out = 40, .kernel = 7, .stride = 2, .pad = 3})); }},
+             {"4x4 stride 3", [](const Value& x) { return conv2d(x, {.out = 96, .kernel = 4, .stride = 3, .pad = {0, 1, 2, 0}}); }},
+             {"dilated", [](const Value& x) { return conv2d(x, {.out = 48, .kernel = 3, .pad = 4, .dilation = 4}); }},
+             {"depthwise", [](const Value& x) { return conv2d(conv2d(x, {.out = 160, .kernel = 1}, "wide"), {.out = 160, .kernel = 5, .stride = 2, .pad = 2, .groups = 160}, "deep"); }},
+             {"3x3", [](const Value& x) { return conv2d(x, {.out = 64, .kernel = 3, .pad = 1}); }},
              {"stride 2, uneven", [](const Value& x) { return conv2d(x, {.out = 96, .kernel = {5, 3}, .stride = 2, .pad = {2, 1, 0, 2}}); }},
              {"dilated, stride beyond the kernel", [](const Value& x) { return conv2d(x, {.out = 250, .kernel = {2, 3}, .stride = {5, 1}, .dilation = {2, 1}, .bias = false}); }}},
             {{1, 19, 40, 37}, {3, 16, 41, 38}});

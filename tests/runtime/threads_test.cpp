@@ -63,6 +63,41 @@ TEST(Threads, SessionsOfOneExecutableRunAtTheSameTime) {
     for (const auto& result : results) EXPECT_EQ(result, alone);
 }
 
+TEST(Threads, FewPicturesGiveTheSameBytesWithAnyNumberOfThreads) {
+    Network net;
+    const auto state = std::make_shared<State>(net.parameters);
+    const Tensor all = pictures();
+    for (const std::int64_t rows : {1, 2, 3}) {
+        Tensor x({rows, 3, 96, 96});
+        for (std::int64_t i = 0; i < x.elements(); ++i) x.set(i, all.at(i % all.elements()));
+        Graph graph;
+        const Value wide = relu(conv2d(graph.input("x", {dynamic, 3, 96, 96}), {.out = 16, .kernel = 3, .pad = 1}, "conv1"));
+        graph.output("y", conv2d(wide, {.out = 32, .kernel = 3, .stride = 2, .pad = 1}, "conv2"));
+        std::vector<double> first;
+        for (const int count : {1, 2, 3, 5}) {
+            const WithThreads team(count);
+            const std::vector<double> y = test::values_of(Session(compile(graph, {{"x", x.shape()}}, {.inference = true}), state).run({{"x", x}}).front());
+            if (first.empty()) first = y;
+            EXPECT_EQ(y, first) << rows << " pictures with " << count << " threads";
+        }
+    }
+}
+
+/// The number of threads, and whether they are bound to cores, changes between runs; sessions and teams live on.
+TEST(Threads, ASessionLivesThroughChangesOfThreadsAndPinning) {
+    const WithThreads restored(2);
+    Network net;
+    Session session(compile(net.graph, {{"x", {24, 3, 24, 24}}}, {.inference = true}), std::make_shared<State>(net.parameters));
+    const Tensor x = pictures();
+    const std::vector<double> first = test::values_of(session.run({{"x", x}}).front());
+    for (const int count : {5, 1, 3, 2}) {
+        set_threads(count);
+        set_thread_pinning(count == 3);
+        EXPECT_EQ(thread_pinning(), count == 3);
+        for (int run = 0; run < 3; ++run) EXPECT_EQ(test::values_of(session.run({{"x", x}}).front()), first) << count << " threads";
+    }
+}
+
 TEST(Threads, ATrainingStepGivesTheSameBytesWhoeverDoesWhichPart) {
     Network net;
     std::vector<Value> weights;

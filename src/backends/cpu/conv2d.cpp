@@ -1,10 +1,8 @@
 // Convolution forward and both gradients on oneDNN. With enough rows each part of the batch runs a single-threaded primitive on its own
 // rows: what the next node reads is still in that core's cache, and the partition (so every rounding) is the same for any thread count.
-// Weight gradients of the parts are summed in a fixed order. With few rows oneDNN's own threads share the work, except in weight gradients:
-// there it would sum in an order that depends on their number.
-#include <array>
-
-#include "backends/cpu/conv_primitives.h"
+// Weight gradients of the parts are summed in a fixed order. With few rows the maps are cut into stripes, each likewise a primitive of one
+// thread.
+#include "backends/cpu/conv_pieces.h"
 #include "backends/cpu/kernels.h"
 #include "backends/cpu/simd.h"
 
@@ -39,30 +37,38 @@ std::optional<Kernel> plan_conv2d(const Node& node, const PlanContext& context) 
     attr.set_post_ops(post);
 
     const bool undecided = context.is_undecided(node.inputs[1]);
-    BySize sized;
+    // A 1 x 1 convolution sees pixels, not maps.
+    const bool is_pointwise = !sharded && w[2] * w[3] == 1 && g.stride == memory::dims{1, 1} && y[2] == x[2] && y[3] == x[3];
+    const Shape from = is_pointwise ? Shape{1, x[1], x[0] * x[2] * x[3], 1} : x, to = is_pointwise ? Shape{1, y[1], y[0] * y[2] * y[3], 1} : y;
+    const ConvLines lines{from[2], to[2], g.stride[0], (w[2] - 1) * (g.dilation[0] + 1) + 1, g.before[0], g.after[0]};
+    const std::vector<ConvPiece> pieces = pieces_of(context, lines, false, sharded, to, y.elements() * w[1] * w[2] * w[3], w.elements());
+    std::map<PieceSize, Sized, std::greater<>> sized;
+    for (const ConvPiece& piece : pieces) sized[piece.size()];
     std::optional<memory::desc> weights;
     if (!undecided) weights.emplace(weight_desc(planned_layout(node.inputs[1], context), w, g.groups));
     std::string name;
-    const auto create = [&](std::int64_t rows, const memory::desc& weight) {
-        return dnnl::convolution_forward::primitive_desc({prop_kind::forward_training, algorithm::convolution_direct, channels_last_desc(with_rows(x, rows)), weight,
-                                                          has_bias ? plain_desc({w[0]}) : memory::desc(), channels_last_desc(with_rows(y, rows)), g.stride, g.dilation, g.before, g.after},
+    const auto create = [&](const PieceSize& size, const memory::desc& weight) {
+        const auto [samples, out_lines, in_lines, before, after] = size;
+        return dnnl::convolution_forward::primitive_desc({prop_kind::forward_training, algorithm::convolution_direct, channels_last_desc({samples, from[1], in_lines, from[3]}), weight,
+                                                          has_bias ? plain_desc({w[0]}) : memory::desc(), channels_last_desc({samples, to[1], out_lines, to[3]}), g.stride, g.dilation,
+                                                          memory::dims{before, g.before[1]}, memory::dims{after, g.after[1]}},
                                                          attr, engine());
     };
     const memory::desc free_weights(weight_dims(w, g.groups), f32, any);
-    std::unique_ptr<SingleThreaded> single = !context.has_team() ? std::make_unique<SingleThreaded>() : nullptr;
-    for (std::int64_t rows : part_sizes(context, sharded, x[0])) {
-        auto pd = create(rows, weights ? *weights : free_weights);
+    const SingleThreaded single;
+    for (auto& [size, s] : sized) {
+        auto pd = create(size, weights ? *weights : free_weights);
         // A weight that lies badly for this kernel is better reordered than run by the slow one.
-        if (weights && sized.empty() && is_slow(pd.impl_info_str())) {
-            auto other = create(rows, free_weights);
+        if (weights && name.empty() && is_slow(pd.impl_info_str())) {
+            auto other = create(size, free_weights);
             if (!is_slow(other.impl_info_str())) pd = other;
         }
         weights.emplace(pd.weights_desc());
         name = pd.impl_info_str();
-        sized[rows] = {dnnl::convolution_forward(pd), pd.src_desc(), pd.weights_desc(), pd.dst_desc(), pd.bias_desc(), pd.scratchpad_desc()};
+        s = {dnnl::convolution_forward(pd), pd.src_desc(), pd.weights_desc(), pd.dst_desc(), pd.bias_desc(), pd.scratchpad_desc()};
     }
     std::size_t scratch = 0;
-    for (const auto& [rows, s] : sized) scratch = std::max(scratch, (s.scratch.get_size() + 63) / 64 * 64);
+    for (const auto& [size, s] : sized) scratch = std::max(scratch, (s.scratch.get_size() + 63) / 64 * 64);
 
     Kernel kernel;
     kernel.name = name;
@@ -73,18 +79,19 @@ std::optional<Kernel> plan_conv2d(const Node& node, const PlanContext& context) 
     kernel.out = {channels_last(y)};
     // The residual is added where the result goes: it is given up when nobody else reads it, copied otherwise.
     if (has_residual) kernel.in_place = {3};
-    const std::int64_t x_row = x.elements() / x[0], y_row = y.elements() / y[0];
-    Phase phase{.kind = sharded ? Phase::Kind::rows : context.has_team() ? Phase::Kind::team : Phase::Kind::split, .row_reads = sharded ? 0b1001u : 0u, .uses_scratch = false};
-    kernel.scratch_bytes = scratch * static_cast<std::size_t>(sharded ? context.parts() : 1);
-    phase.run = [sized, x_row, y_row, scratch, has_residual, all = x[0], sharded](const KernelArgs& args, const Part& part) {
-        const std::int64_t begin = sharded ? part.begin : 0, rows = sharded ? part.end - part.begin : all;
-        const Sized& s = sized.at(rows);
-        float* y_data = as_f32(args.out[0]) + begin * y_row;
+    const std::int64_t x_line = from[1] * from[3], y_line = to[1] * to[3], x_row = x_line * from[2], y_row = y_line * to[2];
+    kernel.scratch_bytes = scratch * pieces.size();
+    Phase phase{.kind = sharded ? Phase::Kind::rows : Phase::Kind::split, .parts = static_cast<int>(pieces.size()), .row_reads = sharded ? 0b1001u : 0u, .uses_scratch = scratch > 0};
+    phase.run = [=](const KernelArgs& args, const Part& part) {
+        const ConvPiece& piece = pieces[static_cast<std::size_t>(part.index)];
+        const Sized& s = sized.at(piece.size());
+        const std::int64_t at = piece.sample * y_row + piece.line * y_line;
+        float* y_data = as_f32(args.out[0]) + at;
         if (has_residual) {
-            const float* residual = as_f32(args.in[3]) + begin * y_row;
-            if (residual != y_data) std::copy_n(residual, rows * y_row, y_data);
+            const float* residual = as_f32(args.in[3]) + at;
+            if (residual != y_data) std::copy_n(residual, piece.samples * piece.lines * y_line, y_data);
         }
-        execute(s.primitive, {{DNNL_ARG_SRC, &s.a, as_f32(args.in[0]) + begin * x_row},
+        execute(s.primitive, {{DNNL_ARG_SRC, &s.a, as_f32(args.in[0]) + piece.sample * x_row + piece.in_line * x_line},
                               {DNNL_ARG_WEIGHTS, &s.b, args.in[1]},
                               {DNNL_ARG_BIAS, &s.bias, args.in.size() > 2 ? args.in[2] : nullptr},
                               {DNNL_ARG_DST, &s.c, y_data},
@@ -102,8 +109,7 @@ std::optional<Kernel> plan_conv2d_backward_input(const Node& node, const PlanCon
     const bool has_bias = node.inputs.size() > 3 && !node.inputs[3].is_empty();
     if (!g.is_supported || has_bias || dx.elements() == 0) return {};
     const bool sharded = context.is_sharded() && dy[0] == context.rows;
-    std::unique_ptr<SingleThreaded> single = !context.has_team() ? std::make_unique<SingleThreaded>() : nullptr;
-    BySize sized;
+    const SingleThreaded single;
     std::optional<memory::desc> weights;
     std::string name;
     memory::dims after = g.after;
@@ -111,38 +117,45 @@ std::optional<Kernel> plan_conv2d_backward_input(const Node& node, const PlanCon
         const std::int64_t kernel_extent = (w[2 + i] - 1) * (g.dilation[static_cast<std::size_t>(i)] + 1) + 1;
         after[static_cast<std::size_t>(i)] = (dy[2 + i] - 1) * g.stride[static_cast<std::size_t>(i)] + kernel_extent - dx[2 + i] - g.before[static_cast<std::size_t>(i)];
     }
+    const ConvLines lines{dy[2], dx[2], g.stride[0], (w[2] - 1) * (g.dilation[0] + 1) + 1, g.before[0], after[0]};
+    const std::vector<ConvPiece> pieces = pieces_of(context, lines, true, sharded, dx, dy.elements() * w[1] * w[2] * w[3], w.elements());
+    std::map<PieceSize, Sized, std::greater<>> sized;
+    for (const ConvPiece& piece : pieces) sized[piece.size()];
     try {
-        for (std::int64_t rows : part_sizes(context, sharded, dy[0])) {
-            const memory::desc source = channels_last_desc(with_rows(dx, rows)), target = channels_last_desc(with_rows(dy, rows));
+        for (auto& [size, s] : sized) {
+            const auto [samples, dx_lines, dy_lines, before_h, after_h] = size;
+            const memory::desc source = channels_last_desc({samples, dx[1], dx_lines, dx[3]}), target = channels_last_desc({samples, dy[1], dy_lines, dy[3]});
+            const memory::dims before{before_h, g.before[1]}, behind{after_h, after[1]};
             const auto create = [&](const memory::desc& weight) {
                 const dnnl::convolution_forward::primitive_desc hint(
-                    {prop_kind::forward_training, algorithm::convolution_direct, source, memory::desc(weight_dims(w, g.groups), f32, any), target, g.stride, g.dilation, g.before, after}, engine());
-                return dnnl::convolution_backward_data::primitive_desc({algorithm::convolution_direct, source, weight, target, g.stride, g.dilation, g.before, after}, planned_scratch(), engine(), hint);
+                    {prop_kind::forward_training, algorithm::convolution_direct, source, memory::desc(weight_dims(w, g.groups), f32, any), target, g.stride, g.dilation, before, behind}, engine());
+                return dnnl::convolution_backward_data::primitive_desc({algorithm::convolution_direct, source, weight, target, g.stride, g.dilation, before, behind}, planned_scratch(), engine(), hint);
             };
             const auto pd = create(weights ? *weights : memory::desc(weight_dims(w, g.groups), f32, any));
             weights.emplace(pd.weights_desc());
             name = pd.impl_info_str();
-            sized[rows] = {dnnl::convolution_backward_data(pd), pd.diff_dst_desc(), pd.weights_desc(), pd.diff_src_desc(), {}, pd.scratchpad_desc()};
+            s = {dnnl::convolution_backward_data(pd), pd.diff_dst_desc(), pd.weights_desc(), pd.diff_src_desc(), {}, pd.scratchpad_desc()};
         }
     } catch (const dnnl::error&) {
         return {};
     }
     std::size_t scratch = 0;
-    for (const auto& [rows, s] : sized) scratch = std::max(scratch, (s.scratch.get_size() + 63) / 64 * 64);
+    for (const auto& [size, s] : sized) scratch = std::max(scratch, (s.scratch.get_size() + 63) / 64 * 64);
     Kernel kernel;
     kernel.name = name;
     kernel.in.resize(node.inputs.size());
     kernel.in[0] = channels_last(dy);
     kernel.in[1] = weight_layout(*weights, w, g.groups);
     kernel.out = {channels_last(dx)};
-    kernel.scratch_bytes = scratch * static_cast<std::size_t>(sharded ? context.parts() : 1);
-    Phase phase{.kind = sharded ? Phase::Kind::rows : context.has_team() ? Phase::Kind::team : Phase::Kind::split, .row_reads = sharded ? 1u : 0u};
-    phase.run = [sized, scratch, dy_row = dy.elements() / dy[0], dx_row = dx.elements() / dx[0], all = dy[0], sharded](const KernelArgs& args, const Part& part) {
-        const std::int64_t begin = sharded ? part.begin : 0, rows = sharded ? part.end - part.begin : all;
-        const Sized& s = sized.at(rows);
-        execute(s.primitive, {{DNNL_ARG_DIFF_DST, &s.a, as_f32(args.in[0]) + begin * dy_row},
+    const std::int64_t dy_line = dy[1] * dy[3], dx_line = dx[1] * dx[3], dy_row = dy_line * dy[2], dx_row = dx_line * dx[2];
+    kernel.scratch_bytes = scratch * pieces.size();
+    Phase phase{.kind = sharded ? Phase::Kind::rows : Phase::Kind::split, .parts = static_cast<int>(pieces.size()), .row_reads = sharded ? 1u : 0u, .uses_scratch = scratch > 0};
+    phase.run = [=](const KernelArgs& args, const Part& part) {
+        const ConvPiece& piece = pieces[static_cast<std::size_t>(part.index)];
+        const Sized& s = sized.at(piece.size());
+        execute(s.primitive, {{DNNL_ARG_DIFF_DST, &s.a, as_f32(args.in[0]) + piece.sample * dy_row + piece.in_line * dy_line},
                               {DNNL_ARG_WEIGHTS, &s.b, args.in[1]},
-                              {DNNL_ARG_DIFF_SRC, &s.c, as_f32(args.out[0]) + begin * dx_row},
+                              {DNNL_ARG_DIFF_SRC, &s.c, as_f32(args.out[0]) + piece.sample * dx_row + piece.line * dx_line},
                               {DNNL_ARG_SCRATCHPAD, &s.scratch, scratch ? args.scratch + scratch * static_cast<std::size_t>(part.index) : nullptr}});
     };
     kernel.phases = {std::move(phase)};
@@ -151,39 +164,14 @@ std::optional<Kernel> plan_conv2d_backward_input(const Node& node, const PlanCon
 
 namespace {
 
-/// A piece of the sum a weight gradient is: output lines [line, line + lines) of samples [sample, sample + samples), and the input lines
-/// they read. Several samples go with whole maps, whose lines all lie in one stretch of memory.
-struct Slab {
-    std::int64_t sample, samples, line, lines, in_line, in_lines, before, after;
-    [[nodiscard]] auto size() const { return std::array{samples, lines, in_lines, before, after}; }
-};
-
-/// The pieces: a function of shapes alone, so that the order of every sum is. With few rows the maps are cut into stripes.
-std::vector<Slab> slabs_of(const PlanContext& context, const Geometry& g, const Shape& x, const Shape& dy, const Shape& w) {
-    const std::int64_t stride = g.stride[0], extent = (w[2] - 1) * (g.dilation[0] + 1) + 1, before = g.before[0];
-    const std::int64_t reach = (dy[2] - 1) * stride + extent - before;
-    const std::int64_t after = std::max<std::int64_t>(0, reach - x[2]);
-    std::vector<Slab> slabs;
-    if (context.is_sharded() && x[0] == context.rows) {
-        for (std::size_t p = 0; p + 1 < context.row_bounds.size(); ++p)
-            slabs.push_back({context.row_bounds[p], context.row_bounds[p + 1] - context.row_bounds[p], 0, dy[2], 0, x[2], before, after});
-        return slabs;
-    }
+/// The pieces of the sum a weight gradient is: a function of shapes alone, so that the order of every sum is.
+std::vector<ConvPiece> pieces_of_sum(const PlanContext& context, const Geometry& g, const Shape& x, const Shape& dy, const Shape& w) {
+    ConvLines lines{x[2], dy[2], g.stride[0], (w[2] - 1) * (g.dilation[0] + 1) + 1, g.before[0], 0};
+    lines.after = std::max<std::int64_t>(0, (lines.out - 1) * lines.stride + lines.extent - lines.before - lines.in);
+    if (context.is_sharded() && x[0] == context.rows) return row_pieces(context, lines);
     constexpr std::int64_t stripe_macs = 4 << 20, most_stripes = 4;
     const std::int64_t macs = dy.elements() / dy[0] * w[1] * w[2] * w[3];
-    for (std::int64_t count = std::clamp<std::int64_t>(macs / stripe_macs, 1, std::min(most_stripes, dy[2])); count >= 1; --count) {
-        slabs.clear();
-        bool reads_something = true;
-        for (std::int64_t n = 0; n < x[0]; ++n)
-            for (std::int64_t s = 0; s < count; ++s) {
-                const std::int64_t begin = dy[2] * s / count, end = dy[2] * (s + 1) / count, from = begin * stride - before, to = (end - 1) * stride - before + extent;
-                const std::int64_t first = std::max<std::int64_t>(from, 0), last = std::min(to, x[2]);
-                reads_something &= first < last;
-                slabs.push_back({n, 1, begin, end - begin, first, last - first, first - from, to - last});
-            }
-        if (reads_something) return slabs;
-    }
-    return {{0, x[0], 0, dy[2], 0, x[2], before, after}};
+    return striped(lines, x[0], std::clamp<std::int64_t>(macs / stripe_macs, 1, most_stripes));
 }
 
 }  // namespace
@@ -197,14 +185,13 @@ std::optional<Kernel> plan_conv2d_backward_weight(const Node& node, const PlanCo
     if (!g.is_supported || dy.elements() == 0) return {};
     const bool sharded = context.is_sharded() && x[0] == context.rows;
     const SingleThreaded single;
-    const std::vector<Slab> slabs = slabs_of(context, g, x, dy, w);
+    const std::vector<ConvPiece> slabs = pieces_of_sum(context, g, x, dy, w);
     const std::int64_t width_reach = (dy[3] - 1) * g.stride[1] + (w[3] - 1) * (g.dilation[1] + 1) + 1;
     const std::int64_t width_after = std::max<std::int64_t>(0, width_reach - x[3] - g.before[1]);
     // The gradient is wanted as the weight lies, so that the update needs no reorder.
     const memory::desc like = weight_desc(context.layout(node.inputs[2]), w, g.groups);
-    using Sizes = decltype(Slab{}.size());
-    std::map<Sizes, Sized, std::greater<>> sized;
-    for (const Slab& slab : slabs) sized[slab.size()];
+    std::map<PieceSize, Sized, std::greater<>> sized;
+    for (const ConvPiece& slab : slabs) sized[slab.size()];
     std::optional<memory::desc> weights;
     std::string name;
     try {
@@ -251,7 +238,7 @@ std::optional<Kernel> plan_conv2d_backward_weight(const Node& node, const PlanCo
     kernel.phases.push_back({.kind = sharded ? Phase::Kind::rows : Phase::Kind::split, .parts = parts, .row_reads = sharded ? 0b11u : 0u, .writes = 0, .uses_scratch = true,
                              .run = [=](const KernelArgs& args, const Part& part) {
                                  std::byte* mine = args.scratch + part_bytes * static_cast<std::size_t>(part.index);
-                                 const Slab& slab = slabs[static_cast<std::size_t>(part.index)];
+                                 const ConvPiece& slab = slabs[static_cast<std::size_t>(part.index)];
                                  const Sized& s = sized.at(slab.size());
                                  execute(s.primitive, {{DNNL_ARG_SRC, &s.a, as_f32(args.in[0]) + slab.sample * x_row + slab.in_line * x_line},
                                                        {DNNL_ARG_DIFF_DST, &s.b, as_f32(args.in[1]) + slab.sample * dy_row + slab.line * dy_line},

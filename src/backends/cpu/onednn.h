@@ -40,7 +40,7 @@ private:
 [[nodiscard]] Layout layout_of(const dnnl::memory::desc& desc, const Shape& shape);
 [[nodiscard]] dnnl::memory::desc desc_of(const Layout& layout, const Shape& shape);
 
-/// Primitives created while this lives use one thread: they run inside the parts of a phase.
+/// Primitives created or run while this lives use one thread: they run inside the parts of a phase, whose threads are fovea's own.
 class SingleThreaded {
 public:
     SingleThreaded();
