@@ -4,6 +4,8 @@
 #include <chrono>
 #include <filesystem>
 #include <map>
+#include <numeric>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -24,7 +26,7 @@ struct BenchArguments {
     Common common;
     MemoryOptions memory;
     std::string what, backend = "cpu", precision = "f32", trace, answers;
-    std::int64_t batch = 1, least_runs = 3;
+    std::int64_t batch = 1, least_runs = 3, sessions = 1;
     bool is_training = false, profile = false, without_peak = false;
     double seconds = 2;
 };
@@ -52,7 +54,7 @@ std::map<std::string, Tensor> inputs_for(const Executable& executable, std::int6
 }
 
 struct Times {
-    double median_ms = 0, min_ms = 0, first_ms = 0;
+    double median_ms = 0, min_ms = 0, mean_ms = 0, p99_ms = 0, first_ms = 0;
     double first_at = 0;  ///< the clock when the first run ended, milliseconds since 1970: who started the process can tell how long it took
     std::int64_t runs = 0;
 };
@@ -75,7 +77,39 @@ template <class F> Times measure(double seconds, std::int64_t least, F&& run) {
     times.runs = static_cast<std::int64_t>(all.size());
     times.min_ms = all.front();
     times.median_ms = all[all.size() / 2];
+    times.p99_ms = all[std::min(all.size() - 1, all.size() * 99 / 100)];
+    times.mean_ms = std::accumulate(all.begin(), all.end(), 0.0) / static_cast<double>(all.size());
     return times;
+}
+
+/// Runs per second of `count` sessions at once, each on a thread of its own, for `seconds`.
+double runs_per_second(const Executable& executable, const std::shared_ptr<State>& state, const std::map<std::string, Tensor>& inputs, std::int64_t count, double seconds) {
+    std::vector<Session> sessions;
+    for (std::int64_t i = 0; i < count; ++i) sessions.emplace_back(executable, state).run(inputs);
+    std::vector<std::int64_t> runs(sessions.size());
+    const double begin = now_ms(), end = begin + seconds * 1000;
+    {
+        std::vector<std::jthread> callers;
+        for (std::size_t i = 0; i < sessions.size(); ++i)
+            callers.emplace_back([&, i] {
+                while (now_ms() < end) sessions[i].run(inputs), ++runs[i];
+            });
+    }
+    return static_cast<double>(std::accumulate(runs.begin(), runs.end(), std::int64_t{0})) / (now_ms() - begin) * 1000;
+}
+
+/// Throughput of several sessions at once and of one, in short turns; of each the best, since other work on the machine only takes away.
+struct Shared {
+    double one = 0, together = 0;  ///< runs per second
+};
+Shared measure_sessions(const Executable& executable, const std::shared_ptr<State>& state, const std::map<std::string, Tensor>& inputs, std::int64_t count, double seconds) {
+    constexpr int turns = 5;
+    Shared shared;
+    for (int turn = 0; turn < turns; ++turn) {
+        shared.one = std::max(shared.one, runs_per_second(executable, state, inputs, 1, seconds / turns / 2));
+        shared.together = std::max(shared.together, runs_per_second(executable, state, inputs, count, seconds / turns / 2));
+    }
+    return shared;
 }
 
 /// What a large matrix product reaches on this machine with these threads: the yardstick for "share of peak".
@@ -199,6 +233,7 @@ void save_answers(const std::string& path, const Bench& bench) {
 void bench(const BenchArguments& a) {
     a.common.apply();
     const bool is_problem = !std::filesystem::exists(a.what) && a.what.find_first_of(" [") != std::string::npos;
+    if (a.sessions > 1 && a.is_training) throw ArgumentError("--sessions is for inference: a training step owns its parameters");
     if (is_problem && a.is_training) throw ArgumentError("--train is for a network; the backward ops have problems of their own: conv2d_backward_input, conv2d_backward_weight");
     const double begin = now_ms();
     Bench bench = is_problem ? bench_problem(a) : bench_model(a);
@@ -206,6 +241,8 @@ void bench(const BenchArguments& a) {
     for (const PlanLine& line : bench.executable.plan()) bench.operations += line.operations;
     const Times times = measure(a.seconds, a.least_runs, bench.run);
     const std::size_t memory = peak_memory_bytes();  // before the yardstick, which needs its own
+
+    const Shared shared = a.sessions > 1 ? measure_sessions(bench.executable, bench.state, bench.inputs, a.sessions, a.seconds) : Shared{};
 
     std::vector<ProfileLine> profile;
     if (a.profile || !a.trace.empty()) {
@@ -221,13 +258,14 @@ void bench(const BenchArguments& a) {
     const double share = a.without_peak ? 0 : static_cast<double>(bench.operations) / times.min_ms / peak;
     if (a.common.json) {
         Json document{{"command", "bench"}, {"what", bench.title}, {"backend", a.backend}, {"threads", threads()}, {"batch", a.batch}, {"is_training", a.is_training},
-                      {"median_ms", times.median_ms}, {"min_ms", times.min_ms}, {"first_ms", times.first_ms}, {"first_at_ms", times.first_at}, {"compile_ms", compile_ms},
+                      {"median_ms", times.median_ms}, {"min_ms", times.min_ms}, {"mean_ms", times.mean_ms}, {"p99_ms", times.p99_ms}, {"first_ms", times.first_ms}, {"first_at_ms", times.first_at}, {"compile_ms", compile_ms},
                       {"inputs_ms", bench.inputs_ms}, {"runs", times.runs},
                       {"operations", bench.operations}, {"operations_per_second", static_cast<double>(bench.operations) / times.min_ms * 1e3},
                       {"arena_bytes", bench.executable.arena_bytes()}, {"state_bytes", bench.state->bytes()}, {"peak_memory_bytes", memory}, {"fallbacks", bench.executable.fallbacks()}};
         if (const Recomputed& again = bench.executable.recomputed(); again.mode != Recompute::none)
             document["recomputed"] = {{"mode", name_of(again.mode)}, {"nodes", again.nodes}, {"more_time", again.more_time}};
         if (!a.without_peak) document["share_of_peak"] = share;
+        if (a.sessions > 1) document["sessions"] = {{"count", a.sessions}, {"runs_per_second", shared.together}, {"runs_per_second_of_one", shared.one}, {"ratio", shared.together / shared.one}};
         if (bench.images) document["images_per_second"] = static_cast<double>(bench.images) / times.median_ms * 1e3;
         if (!profile.empty()) {
             Json lines = Json::array();
@@ -240,7 +278,8 @@ void bench(const BenchArguments& a) {
         return;
     }
     fmt::print("{}, {} backend, {} thread{}\n", bench.title, a.backend, threads(), threads() == 1 ? "" : "s");
-    fmt::print("  time     median {:.3f} ms, minimum {:.3f} ms, {} runs (first {:.1f} ms, compiled in {:.1f} ms)\n", times.median_ms, times.min_ms, commas(times.runs), times.first_ms, compile_ms);
+    fmt::print("  time     median {:.3f} ms, minimum {:.3f} ms, 99 of 100 below {:.3f} ms, {} runs (first {:.1f} ms, compiled in {:.1f} ms)\n", times.median_ms, times.min_ms, times.p99_ms, commas(times.runs), times.first_ms, compile_ms);
+    if (a.sessions > 1) fmt::print("  sessions {} at once: {:.1f} runs/s, one alone {:.1f}: {:.2f} x\n", a.sessions, shared.together, shared.one, shared.together / shared.one);
     if (bench.images) fmt::print("  rate     {} images/s\n", short_count(static_cast<double>(bench.images) / times.median_ms * 1e3));
     if (bench.operations) fmt::print("  work     {} operations, {} per second{}\n", short_count(static_cast<double>(bench.operations)),
                                      short_count(static_cast<double>(bench.operations) / times.min_ms * 1e3),
@@ -267,6 +306,7 @@ void add_bench(CLI::App& app) {
     command->add_option("--seconds", a->seconds, "How long to measure")->check(CLI::Range(0.0, 3600.0));
     command->add_option("--least-runs", a->least_runs, "Measure at least so often, whatever the seconds")->check(CLI::Range(1, 1'000'000));
     command->add_flag("--no-peak", a->without_peak, "Without the share of the machine's peak, which takes a moment to measure");
+    command->add_option("--sessions", a->sessions, "Then so many sessions at once, each called from a thread of its own, beside one alone")->check(CLI::Range(1, 256));
     command->add_option("--answers", a->answers, "Inputs and outputs of one run, as safetensors, to this file");
     a->memory.add_to(*command);
     command->add_option("--backend", a->backend, "cpu or reference")->check(CLI::IsMember({"cpu", "reference"}));

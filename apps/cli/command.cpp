@@ -5,19 +5,24 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <thread>
 
 #include <fmt/format.h>
+
+#include "fovea/runtime.h"
 
 namespace fovea::cli {
 
 void Common::add_to(CLI::App& command) {
     command.add_flag("--json", json, "One JSON document on stdout; messages go to stderr");
     command.add_option("--threads", threads, "Threads to compute with (default: one per core)")->check(CLI::Range(1, 1024));
+    command.add_flag("--pin", pin, "Keep each helping thread on a core of its own: for a machine that runs nothing else");
     command.add_option("--seed", seed, "Of everything random (default 0)");
 }
 
-void Common::apply() const { set_threads(threads > 0 ? threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()))); }
+void Common::apply() const {
+    if (threads > 0) set_threads(threads);
+    set_thread_pinning(pin);
+}
 
 void MemoryOptions::add_to(CLI::App& command) {
     command.add_option("--recompute", recompute,

@@ -18,15 +18,15 @@ namespace fovea::cli {
 
 using Json = nlohmann::ordered_json;
 
-/// --json, --threads, --seed. With --json stdout carries one document and nothing else; messages always go to stderr.
+/// --json, --threads, --pin, --seed. With --json stdout carries one document and nothing else; messages always go to stderr.
 struct Common {
-    bool json = false;
-    int threads = 0;  ///< 0: one per core
+    bool json = false, pin = false;
+    int threads = 0;  ///< 0: one per core the process may use, or OMP_NUM_THREADS
     std::uint64_t seed = 0;
 
-    /// Adds the three options to a command.
+    /// Adds the options to a command.
     void add_to(CLI::App& command);
-    /// Applies --threads.
+    /// Applies --threads and --pin.
     void apply() const;
 };
 

@@ -55,7 +55,8 @@ async function main([file, answers, threads, seconds, least, batchDimension]) {
       times.push(performance.now() - start);
     }
     times.sort((a, b) => a - b);
-    Object.assign(document, { min_ms: times[0], median_ms: times[times.length >> 1], runs: times.length, first_at_ms: firstAt, inputs_ms: inputsMs });
+    const mean = times.reduce((sum, time) => sum + time, 0) / times.length, last = times.length - 1;
+    Object.assign(document, { min_ms: times[0], median_ms: times[times.length >> 1], mean_ms: mean, p99_ms: times[Math.min(last, Math.floor(times.length * 0.99))], runs: times.length, first_at_ms: firstAt, inputs_ms: inputsMs });
   } else if (document.difference === Infinity) {
     document.difference = null;  // JSON has no infinity: another shape, or an output that is not finite
   }

@@ -487,6 +487,14 @@ TEST_F(Cli, BenchMeasuresANetworkAndAnOp) {
     EXPECT_EQ(json::parse(limited.out)["recomputed"]["mode"], "cheap");
     EXPECT_EQ(run(train + "--memory-limit 1K").code, 1);
     EXPECT_EQ(run(train + "--memory-limit much").err, "fovea bench: --memory-limit takes bytes, for instance 800M or 2GiB, got 'much'\n");
+    const Result together = run("bench lenet5 --batch 64 --seconds 0.05 --threads 2 --sessions 2 --no-peak --json");
+    ASSERT_EQ(together.code, 0) << together.err;
+    EXPECT_EQ(json::parse(together.out).at("sessions").at("count"), 2);
+    EXPECT_GT(json::parse(together.out).at("sessions").at("ratio").get<double>(), 0);
+    EXPECT_GE(json::parse(together.out).at("p99_ms").get<double>(), json::parse(together.out).at("median_ms").get<double>());
+    const Result owned = run("bench lenet5 --train --sessions 2");
+    EXPECT_EQ(owned.code, 2);
+    EXPECT_EQ(owned.err, "fovea bench: --sessions is for inference: a training step owns its parameters\n");
     const Result wrong = run("bench 'conv2d n1c8h14w14 k8r3'");
     EXPECT_EQ(wrong.code, 2);
     EXPECT_EQ(wrong.err, "fovea bench: problem 'conv2d n1c8h14w14 k8r3': 'k8r3' should give k, r, s in this order, for instance 'k16r3s3'\n");
