@@ -1,5 +1,6 @@
 // Every op the CPU backend has a kernel for, on awkward shapes: one sample, odd channels, H != W, few and many rows.
 #include "compare.h"
+#include "ops/choose_paths.h"
 
 namespace fovea {
 namespace {
@@ -419,6 +420,18 @@ TEST(CpuDropout, DropsWhatThePlainLoopsDropBitForBit) {
             expect_cpu_equals_loops(c);
             const test::Compared compared(c);
             test::expect_same_bytes(compared, compared.run({}), compared.run({.backend = "reference"}), "the plain loops in f32");
+        }
+}
+
+TEST(CpuChoosePaths, ChoosesWhatThePlainLoopsChoose) {
+    for (const double global : {0.0, 0.5, 1.0})
+        for (const Shape& shape : {Shape{3, 1, 5, 7, 2}, Shape{3, 16, 3, 4, 4}}) {
+            const test::Case c{"paths", {filled(shape, "x")}, [&](Graph& net, const Xs& x) {
+                                   const Value weights = choose_paths(net, {.columns = {0, 1, 3}, .all_columns = 4, .drop = 0.4, .global = global}, "join");
+                                   return mean(x[0] * reshape(weights, {-1, 1, 1, 1, 1}), {.axes = {0}});
+                               }};
+            expect_cpu_equals_loops(c);
+            EXPECT_TRUE(std::ranges::none_of(test::Compared(c).compiled({}).fallbacks(), [](const std::string& line) { return line.starts_with("choose_paths"); }));
         }
 }
 

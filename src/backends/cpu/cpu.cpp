@@ -49,6 +49,7 @@ Planner planner_of(const std::string& op) {
         {"softmax_cross_entropy", cpu::plan_softmax},
         {"softmax_cross_entropy_backward", cpu::plan_softmax},
         {"dropout", cpu::plan_dropout},
+        {"choose_paths", cpu::plan_choose_paths},
         {"lrn", cpu::plan_lrn},
         {"lrn_backward", cpu::plan_lrn},
         {"channel_shuffle", cpu::plan_shuffle},

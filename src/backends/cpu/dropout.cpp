@@ -95,4 +95,12 @@ std::optional<Kernel> plan_dropout(const Node& node, const PlanContext& context)
     return kernel;
 }
 
+std::optional<Kernel> plan_choose_paths(const Node& node, const PlanContext& context) {
+    // A handful of numbers that depend on the seed and the step alone: the op's own draw is as fast as any, its input is never read.
+    Kernel kernel = plan_loops(node, context.real);
+    kernel.name = "draw";
+    kernel.phases.front().reads = 0;
+    return kernel;
+}
+
 }  // namespace fovea::cpu

@@ -39,6 +39,8 @@ namespace fovea::cpu {
 [[nodiscard]] std::optional<Kernel> plan_lrn(const Node& node, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_shuffle(const Node& node, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_dropout(const Node& node, const PlanContext& context);
+/// Drop-path between columns: a few numbers for the whole network.
+[[nodiscard]] std::optional<Kernel> plan_choose_paths(const Node& node, const PlanContext& context);
 /// Element-by-element ops with operands that repeat over a map.
 [[nodiscard]] std::optional<Kernel> plan_broadcast(const Node& node, const PlanContext& context);
 /// The plain loops on the rows of each part, for ops that treat samples alone.
