@@ -4,20 +4,11 @@
 #include <cmath>
 #include <set>
 
-#include "models/listing.h"
+#include "models/listing_torch_arguments.h"
 
 namespace fovea::listing {
 
 namespace {
-
-/// An argument: a number, a tuple of numbers, a name (True, None) or a text.
-struct Argument {
-    std::vector<double> numbers;
-    std::string word;
-    std::string source;  ///< as it was written: "384 * 7 * 7"
-    int line = 0;
-    bool is_expression = false;
-};
 
 class Parser {
 public:
@@ -89,150 +80,6 @@ private:
         --depth_;
     }
 
-    // ---- arguments ----
-
-    static double number_of(const Token& token) {
-        double value = 0;
-        try {
-            std::size_t used = 0;
-            value = std::stod(token.text, &used);
-            if (used != token.text.size()) throw std::invalid_argument("");
-        } catch (const std::exception&) {
-            fail<FormatError>("line {}: '{}' is no number", token.line, token.text);
-        }
-        require<FormatError>(std::abs(value) <= 1e12, "line {}: {} is too large", token.line, token.text);
-        return value;
-    }
-
-    double factor(Argument& a, int depth) {
-        require<FormatError>(depth < 50, "line {}: too many brackets in a number", reader_.peek().line);
-        const Token token = reader_.next();
-        a.source += token.text;
-        if (token.is("-")) return -factor(a, depth + 1);
-        if (token.is("(")) {
-            const double value = sum(a, depth + 1);
-            reader_.expect(")", a.source);
-            a.source += ")";
-            return value;
-        }
-        require<FormatError>(token.kind == Token::Kind::number, "line {}: a number is expected, got '{}'", token.line, token.text);
-        return number_of(token);
-    }
-
-    double product(Argument& a, int depth) {
-        double value = factor(a, depth);
-        while (reader_.peek().is("*") || reader_.peek().is("/") || reader_.peek().is("//")) {
-            const Token token = reader_.next();
-            a.is_expression = true;
-            a.source += " " + token.text + " ";
-            const double other = factor(a, depth);
-            require<FormatError>(token.is("*") || other != 0, "line {}: division by zero", token.line);
-            value = token.is("*") ? value * other : token.is("/") ? value / other : std::floor(value / other);
-            require<FormatError>(std::abs(value) <= 1e12, "line {}: {} is too large", token.line, a.source);
-        }
-        return value;
-    }
-
-    double sum(Argument& a, int depth) {
-        double value = product(a, depth);
-        while (reader_.peek().is("+") || reader_.peek().is("-")) {
-            const bool is_plus = reader_.next().is("+");
-            a.is_expression = true;
-            a.source += is_plus ? " + " : " - ";
-            value += (is_plus ? 1 : -1) * product(a, depth);
-        }
-        return value;
-    }
-
-    Argument argument() {
-        Argument a{.line = reader_.peek().line};
-        if (reader_.peek().kind == Token::Kind::word || reader_.peek().kind == Token::Kind::text) {
-            a.word = a.source = reader_.next().text;
-            return a;
-        }
-        if (reader_.peek().is("(") || reader_.peek().is("[")) {
-            const bool is_round = reader_.next().is("(");
-            do {
-                if (reader_.peek().is(")") || reader_.peek().is("]")) break;
-                a.numbers.push_back(sum(a, 0));
-                a.source += ", ";
-            } while (reader_.skip(",") && a.numbers.size() < 8);
-            reader_.expect(is_round ? ")" : "]", "a tuple");
-            return a;
-        }
-        a.numbers = {sum(a, 0)};
-        return a;
-    }
-
-    /// The arguments of one module, bound to names.
-    struct Bound {
-        std::string module;
-        int line = 0;
-        std::map<std::string, Argument, std::less<>> values;
-        std::string label;
-
-        [[nodiscard]] bool has(std::string_view name) const { return values.contains(name) && values.find(name)->second.word != "None"; }
-        [[nodiscard]] const Argument& at(std::string_view name) const {
-            const auto it = values.find(name);
-            require<FormatError>(it != values.end(), "line {}: {} has no {}", line, module, name);
-            return it->second;
-        }
-        [[nodiscard]] std::int64_t integer(std::string_view name, std::int64_t least, std::int64_t most) const { return one(at(name), name, 0, least, most); }
-        [[nodiscard]] std::int64_t integer(std::string_view name, std::int64_t otherwise, std::int64_t least, std::int64_t most) const {
-            return has(name) ? integer(name, least, most) : otherwise;
-        }
-        [[nodiscard]] double real(std::string_view name, double otherwise) const {
-            if (!has(name)) return otherwise;
-            require<FormatError>(at(name).numbers.size() == 1, "line {}: {}'s {} is a number, got {}", line, module, name, at(name).source);
-            return at(name).numbers[0];
-        }
-        [[nodiscard]] Size2 pair(std::string_view name, std::int64_t least, std::int64_t most) const {
-            const Argument& a = at(name);
-            return a.numbers.size() == 2 ? Size2{one(a, name, 0, least, most), one(a, name, 1, least, most)} : Size2{one(a, name, 0, least, most)};
-        }
-        [[nodiscard]] Size2 pair(std::string_view name, std::int64_t otherwise, std::int64_t least, std::int64_t most) const { return has(name) ? pair(name, least, most) : Size2{otherwise}; }
-        [[nodiscard]] bool flag(std::string_view name, bool otherwise) const {
-            if (!has(name)) return otherwise;
-            const Argument& a = at(name);
-            if (a.word == "True" || (a.numbers.size() == 1 && a.numbers[0] == 1)) return true;
-            require<FormatError>(a.word == "False" || (a.numbers.size() == 1 && a.numbers[0] == 0), "line {}: {}'s {} is True or False, got {}", line, module, name, a.source);
-            return false;
-        }
-
-    private:
-        [[nodiscard]] std::int64_t one(const Argument& a, std::string_view name, std::size_t i, std::int64_t least, std::int64_t most) const {
-            const bool is_one = i < a.numbers.size() && a.numbers.size() <= 2 && a.numbers[i] == std::floor(a.numbers[i]) && a.numbers[i] >= static_cast<double>(least) && a.numbers[i] <= static_cast<double>(most);
-            require<FormatError>(is_one, "line {}: {}'s {} is a whole number from {} to {}, got {}", line, module, name, least, most, a.source);
-            return static_cast<std::int64_t>(a.numbers[i]);
-        }
-    };
-
-    /// Positional arguments in order of `names`, then named ones.
-    Bound bind(const std::string& module, int line, const std::vector<std::string>& names) {
-        Bound bound{module, line, {}, module + "("};
-        reader_.expect("(", module);
-        std::size_t position = 0;
-        while (!reader_.skip(")")) {
-            require<FormatError>(!reader_.is_at_end(), "line {}: the brackets of {} are not closed", line, module);
-            std::string name;
-            if (reader_.peek().kind == Token::Kind::word && reader_.peek(1).is("=")) {
-                name = reader_.next().text;
-                reader_.next();
-                require<FormatError>(std::ranges::find(names, name) != names.end(), "line {}: {} has no argument '{}'; nearest: {}", reader_.peek().line, module, name,
-                                     names.empty() ? "none, it takes none" : fmt::format("{}", fmt::join(nearest_names(name, names), ", ")));
-            } else {
-                require<FormatError>(position < names.size(), "line {}: {} takes {} arguments at most", reader_.peek().line, module, names.size());
-                name = names[position++];
-            }
-            Argument value = argument();
-            if (bound.label.size() < 60) bound.label += (bound.values.empty() ? "" : ", ") + value.source;
-            require<FormatError>(bound.values.emplace(name, std::move(value)).second, "line {}: {} gets '{}' twice", line, module, name);
-            if (!reader_.skip(",") && !reader_.peek().is(")")) fail<FormatError>("line {}: ',' or ')' is expected in {}, got '{}'", reader_.peek().line, module, reader_.peek().text);
-        }
-        bound.label += ")";
-        return bound;
-    }
-
     // ---- modules ----
 
     void module(const std::string& name) {
@@ -250,7 +97,7 @@ private:
             for (const auto& [known, entry] : modules()) names.push_back(known);
             fail<FormatError>("line {}: no module '{}' is known; nearest: {}", token.line, token.text, fmt::join(nearest_names(kind, names), ", "));
         }
-        const Bound bound = bind(kind, token.line, it->second.arguments);
+        const Bound bound = bind(reader_, kind, token.line, it->second.arguments);
         const Value before = x_;
         x_ = (this->*it->second.build)(bound, name);
         if (x_ != before) net_.graph.module_output(name, x_);

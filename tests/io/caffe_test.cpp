@@ -99,14 +99,9 @@ TEST(Caffe, ThePublishedLeNetAndUltraFaceLoadCompletely) {
     const char* data = std::getenv("FOVEA_DATA");
     if (data == nullptr) GTEST_SKIP() << "FOVEA_DATA is not set";
     const std::string folder = std::string(data) + "/weights/";
-    const auto scalars = [](const Parameters& p) {
-        std::int64_t count = 0;
-        for (const std::string& name : p.names()) count += p.at(name).elements();
-        return count;
-    };
     const Parameters lenet = load_weights(folder + "lenet_mnist/lenet_iter_10000.caffemodel", nullptr, folder + "lenet_mnist/lenet.prototxt");
     EXPECT_EQ(lenet.names(), (std::vector<std::string>{"conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias", "ip1.weight", "ip1.bias", "ip2.weight", "ip2.bias"}));
-    EXPECT_EQ(scalars(lenet), 431080);
+    EXPECT_EQ(test::scalars_of(lenet), 431080);
     const Parameters face = load_weights(folder + "ultraface/RFB-320.caffemodel"), deployed = load_weights(folder + "ultraface/RFB-320.caffemodel", nullptr, folder + "ultraface/RFB-320.prototxt");
     EXPECT_EQ(face.names(), deployed.names());
     for (const std::string& name : face.names())

@@ -28,6 +28,13 @@ inline std::string refusal(const std::string& file, const std::string& descripti
     return message_of<FormatError>([&] { (void)parse_weights(bytes_of(file), "x", nullptr, bytes_of(description)); });
 }
 
+/// The numbers in a file of weights.
+inline std::int64_t scalars_of(const Parameters& parameters) {
+    std::int64_t count = 0;
+    for (const std::string& name : parameters.names()) count += parameters.at(name).elements();
+    return count;
+}
+
 /// The bytes of a value.
 template <class T> std::string raw(T value) {
     std::string bytes(sizeof value, '\0');

@@ -79,13 +79,8 @@ TEST(PyTorchFiles, TheOtherPublishedCheckpointsLoadCompletely) {
     const char* data = std::getenv("FOVEA_DATA");
     if (data == nullptr) GTEST_SKIP() << "FOVEA_DATA is not set";
     const std::string folder = std::string(data) + "/weights/";
-    const auto scalars = [](const Parameters& p) {
-        std::int64_t count = 0;
-        for (const std::string& name : p.names()) count += p.at(name).elements();
-        return count;
-    };
-    EXPECT_EQ(scalars(load_weights(folder + "blazeface/blazeface.pth")), 101390);
-    EXPECT_EQ(scalars(load_weights(folder + "blazeface/blazefaceback.pth")), 136240);
+    EXPECT_EQ(test::scalars_of(load_weights(folder + "blazeface/blazeface.pth")), 101390);
+    EXPECT_EQ(test::scalars_of(load_weights(folder + "blazeface/blazefaceback.pth")), 136240);
     EXPECT_EQ(load_weights(folder + "yunet/yunet_n.pth").size(), 208U);
 }
 
