@@ -23,28 +23,37 @@ namespace fovea {
 /// The graph's output "out", which is also what module `name` returns.
 void classes_out(const Value& x, std::string_view name = "classifier");
 
+/// Names the maps at stride 4, 8, 16, ... "C2", "C3", "C4", ... as a network grows: each is the last one before the map shrinks again.
+class StrideTaps {
+public:
+    /// `stride`, a power of 2, is that of the map the first layers leave: 1 for a stride of 2.
+    explicit StrideTaps(Graph& graph, int stride = 1);
+    /// Before a layer or block of this stride reads `x`.
+    void before(const Value& x, std::int64_t stride);
+    /// The last map, which is also "features".
+    void last(const Value& x);
+
+private:
+    Graph& graph_;
+    int stride_;
+};
+
 /// Stochastic depth: the probability of dropping block 1 <= i <= count, growing linearly to options.drop_path at the last.
 /// Huang, Sun, Liu, Sedra, Weinberger 2016, arXiv:1603.09382, sec. 3; their p_L = 0.5 is drop_path = 0.5.
 [[nodiscard]] double depth_drop(const ModelOptions& options, std::int64_t i, std::int64_t count);
 /// Option A of ResNet: every stride-th row and column, and channels of zeros, half on each side. No parameters.
 [[nodiscard]] Value padded_shortcut(const Value& x, std::int64_t channels, std::int64_t stride);
+/// MNIST and its kin: 28 x 28 grey, standardised with MNIST's own mean and deviation.
+[[nodiscard]] Preprocess digits(double mean = 0.1307, double deviation = 0.3081);
 /// 32 x 32 colour pictures of CIFAR, as the published weights of residual networks want them.
 [[nodiscard]] Preprocess cifar();
 
-// One builder per file.
-[[nodiscard]] Graph build_lenet5_modern(const ModelCard& card, const ModelOptions& options);
-[[nodiscard]] Graph build_lenet5_tutorial(const ModelCard& card, const ModelOptions& options);
-[[nodiscard]] Graph build_lenet_caffe(const ModelCard& card, const ModelOptions& options);
-[[nodiscard]] Graph build_lenet5_classic(const ModelCard& card, const ModelOptions& options);
-[[nodiscard]] Graph build_lenet_dlib(const ModelCard& card, const ModelOptions& options);
-[[nodiscard]] Graph build_lenet_dlib_unpadded(const ModelCard& card, const ModelOptions& options);
-[[nodiscard]] Graph build_five_blocks(const ModelCard& card, const ModelOptions& options);
-[[nodiscard]] Graph build_inception_dlib_mnist(const ModelCard& card, const ModelOptions& options);
-[[nodiscard]] Graph build_small_convnet(const ModelCard& card, const ModelOptions& options);
-[[nodiscard]] Graph build_cifar_resnet(const ModelCard& card, const ModelOptions& options);
-[[nodiscard]] Graph build_cifar_plain(const ModelCard& card, const ModelOptions& options);
-
 // One list of cards per family, from the family's own file.
+[[nodiscard]] std::vector<ModelCard> lenet_cards();
+[[nodiscard]] std::vector<ModelCard> lenet5_classic_cards();
+[[nodiscard]] std::vector<ModelCard> dlib_cards();
+[[nodiscard]] std::vector<ModelCard> small_convnet_cards();
+[[nodiscard]] std::vector<ModelCard> cifar_resnet_cards();
 [[nodiscard]] std::vector<ModelCard> alexnet_cards();
 [[nodiscard]] std::vector<ModelCard> zfnet_cards();
 [[nodiscard]] std::vector<ModelCard> vgg_cards();

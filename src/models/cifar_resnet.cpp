@@ -43,9 +43,33 @@ Graph build(const ModelCard& card, const ModelOptions& options, bool residual) {
     return net;
 }
 
-}  // namespace
-
 Graph build_cifar_resnet(const ModelCard& card, const ModelOptions& options) { return build(card, options, true); }
 Graph build_cifar_plain(const ModelCard& card, const ModelOptions& options) { return build(card, options, false); }
+
+}  // namespace
+
+std::vector<ModelCard> cifar_resnet_cards() {
+    constexpr const char* paper = "He, Zhang, Ren, Sun 2015, Deep Residual Learning for Image Recognition, arXiv:1512.03385";
+    struct Row {
+        int depth;
+        std::int64_t parameters, macs;
+        const char* accuracy;
+    };
+    // Errors: table 6 of the paper.
+    constexpr Row rows[] = {{20, 269722, 40551040, "8.75 %"},  {32, 464154, 68862592, "7.51 %"},   {44, 658586, 97174144, "7.17 %"},
+                            {56, 853018, 125485696, "6.97 %"}, {110, 1727962, 252887680, "6.43 %"}, {1202, 19421274, 2829238912, "7.93 %"}};
+    std::vector<ModelCard> cards;
+    for (const Row& row : rows)
+        cards.push_back({.name = fmt::format("cifar_resnet{}", row.depth), .aliases = {fmt::format("resnet{}", row.depth)}, .family = "cifar_resnet", .year = 2015, .paper = paper,
+                         .summary = "residual network for 32 x 32 pictures, shortcuts without parameters", .channels = 3, .height = 32, .width = 32, .classes = 10, .preprocess = cifar(),
+                         .parameters = row.parameters, .macs = row.macs, .accuracy = fmt::format("CIFAR-10 error {} (paper, table 6)", row.accuracy), .build = build_cifar_resnet,
+                         .depth = row.depth});
+    for (const Row& row : rows)
+        if (row.depth <= 110)
+            cards.push_back({.name = fmt::format("cifar_plain{}", row.depth), .aliases = {fmt::format("plain{}", row.depth)}, .family = "cifar_resnet", .year = 2015, .paper = paper,
+                             .summary = "the same layers without shortcuts", .channels = 3, .height = 32, .width = 32, .classes = 10, .preprocess = cifar(), .parameters = row.parameters,
+                             .macs = row.macs, .build = build_cifar_plain, .depth = row.depth});
+    return cards;
+}
 
 }  // namespace fovea

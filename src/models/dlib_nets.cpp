@@ -29,8 +29,6 @@ Graph lenet(const ModelOptions& options, bool padded) {
     return net;
 }
 
-}  // namespace
-
 Graph build_lenet_dlib(const ModelCard&, const ModelOptions& options) { return lenet(options, true); }
 Graph build_lenet_dlib_unpadded(const ModelCard&, const ModelOptions& options) { return lenet(options, false); }
 
@@ -70,6 +68,27 @@ Graph build_inception_dlib_mnist(const ModelCard&, const ModelOptions& options) 
     x = relu(fc(max_pool(x, {.kernel = 2}), 32, "fc1"));
     net.output("out", fc(x, options.classes, "fc2"));
     return net;
+}
+
+/// dlib's input layer: x / 256.
+Preprocess of_dlib(std::int64_t size, int channels) { return {.resize_width = size, .resize_height = size, .channels = channels, .scale = 1.0 / 256}; }
+
+}  // namespace
+
+std::vector<ModelCard> dlib_cards() {
+    return {
+        {.name = "lenet_dlib", .family = "lenet", .year = 2016, .paper = "dlib, examples/dnn_introduction_ex.cpp", .summary = "dlib's LeNet: every convolution padded by half its kernel",
+         .channels = 1, .height = 28, .width = 28, .classes = 10, .preprocess = of_dlib(28, 1), .parameters = 107786, .macs = 693000,
+         .accuracy = "MNIST 99.2 % (dlib's example)", .build = build_lenet_dlib},
+        {.name = "lenet_dlib_unpadded", .family = "lenet", .year = 2016, .paper = "dlib, examples/dnn_introduction_ex.cpp", .summary = "the same without padding",
+         .channels = 1, .height = 28, .width = 28, .classes = 10, .preprocess = of_dlib(28, 1), .parameters = 44426, .macs = 281640, .build = build_lenet_dlib_unpadded},
+        {.name = "five_blocks", .aliases = {"vgg_five_blocks"}, .family = "vgg", .year = 2014, .paper = "Simonyan, Zisserman 2014, arXiv:1409.1556 (the idea)",
+         .summary = "five blocks of two 3 x 3 convolutions, 8 to 128 maps, two dropped layers of 4096", .channels = 3, .height = 224, .width = 224, .classes = 2,
+         .preprocess = of_dlib(224, 3), .parameters = 42778762, .macs = 255623168, .build = build_five_blocks},
+        {.name = "inception_dlib_mnist", .family = "inception", .year = 2016, .paper = "dlib, examples/dnn_inception_ex.cpp; Szegedy et al. 2014, arXiv:1409.4842",
+         .summary = "two small inception modules for MNIST", .channels = 1, .height = 28, .width = 28, .classes = 10, .preprocess = of_dlib(28, 1), .parameters = 26514, .macs = 4669824,
+         .accuracy = "MNIST about 99 % (dlib's example)", .build = build_inception_dlib_mnist},
+    };
 }
 
 }  // namespace fovea

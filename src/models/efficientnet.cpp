@@ -52,12 +52,10 @@ Graph build(const ModelCard& card, const ModelOptions& options) {
     Value x = conv_norm(image_input(net, options), "features.0", {scaled_width(32, width), 3, 2, 1, eps, momentum, swished});
     net.module_output("features.0", x);
     std::int64_t block = 0;
-    int index = 1, stride = 1;  // stride as a power of 2
+    int index = 1;
+    StrideTaps taps(net);
     for (const Stage& stage : stages) {
-        if (stage.stride == 2) {
-            if (stride > 1) net.module_output(fmt::format("C{}", stride), x);
-            ++stride;
-        }
+        taps.before(x, stage.stride);
         const auto scope = net.scope(fmt::format("features.{}", index++));
         for (std::int64_t i = 0; i < scaled_depth(stage.layers, variant.depth); ++i, ++block) {
             const auto inner = net.scope(std::to_string(i));
@@ -72,7 +70,8 @@ Graph build(const ModelCard& card, const ModelOptions& options) {
     }
     const std::string last = fmt::format("features.{}", index);
     x = conv_norm(x, last, {4 * x.shape()[1], 1, 1, 1, eps, momentum, swished});
-    for (const std::string_view tap : {std::string_view(last), std::string_view("C5"), std::string_view("features")}) net.module_output(tap, x);
+    net.module_output(last, x);
+    taps.last(x);
     x = flatten(global_avg_pool(x, "avgpool"));
     net.module_output("pooled", x);
     x = dropout(x, {.drop = dropout_of(options, variant.dropout)}, "classifier.0");

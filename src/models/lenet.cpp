@@ -3,6 +3,8 @@
 
 namespace fovea {
 
+namespace {
+
 // Padded first convolution, ReLU, max pooling, a linear classifier: 61,706 parameters.
 Graph build_lenet5_modern(const ModelCard&, const ModelOptions& options) {
     Graph net;
@@ -37,6 +39,23 @@ Graph build_lenet_caffe(const ModelCard&, const ModelOptions& options) {
     x = relu(linear(flatten(x), {.out = 500, .init = weights, .bias_init = biases}, "ip1"));
     net.output("out", linear(x, {.out = options.classes, .init = weights, .bias_init = biases}, "ip2"));
     return net;
+}
+
+}  // namespace
+
+std::vector<ModelCard> lenet_cards() {
+    return {
+        {.name = "lenet5_modern", .aliases = {"lenet5", "lenet-5"}, .family = "lenet", .year = 1998, .paper = paper_1998,
+         .summary = "LeNet-5 as built today: padded first convolution, ReLU, max pooling, linear classifier",
+         .channels = 1, .height = 28, .width = 28, .classes = 10, .preprocess = digits(), .parameters = 61706, .macs = 416520,
+         .accuracy = "MNIST error 0.95 % (paper, its own LeNet-5 without distortions)", .build = build_lenet5_modern},
+        {.name = "lenet5_tutorial", .family = "lenet", .year = 1998, .paper = paper_1998, .summary = "LeNet-5 without padding on 28 x 28, as in most tutorials",
+         .channels = 1, .height = 28, .width = 28, .classes = 10, .preprocess = digits(), .parameters = 44426, .macs = 281640, .build = build_lenet5_tutorial},
+        {.name = "lenet_caffe", .aliases = {"lenet"}, .family = "lenet", .year = 2014, .paper = "Caffe, examples/mnist/lenet.prototxt",
+         .summary = "Caffe's LeNet: 20 and 50 maps, no activation after the convolutions", .channels = 1, .height = 28, .width = 28, .classes = 10,
+         .preprocess = {.resize_width = 28, .resize_height = 28, .channels = 1, .scale = 1.0 / 256}, .parameters = 431080, .macs = 2293000,
+         .accuracy = "MNIST 99.1 % (Caffe's MNIST tutorial)", .build = build_lenet_caffe},
+    };
 }
 
 }  // namespace fovea

@@ -55,8 +55,6 @@ Value squash(const Value& x, std::string_view name = {}) { return scaled_tanh(x,
 /// Uniform in +-2.4 / inputs, the paper's choice (sec. II.B and appendix A).
 Init by_inputs(double inputs) { return Init::uniform(-2.4 / inputs, 2.4 / inputs); }
 
-}  // namespace
-
 Graph build_lenet5_classic(const ModelCard&, const ModelOptions& options) {
     Graph net;
     const Value centres = net.parameter("rbf", {options.classes, 84}, {.kind = Init::Kind::values, .values = bitmap_codes(options.classes)}, /*is_trainable=*/false);
@@ -87,6 +85,24 @@ Graph build_lenet5_classic(const ModelCard&, const ModelOptions& options) {
     x = squash(linear(flatten(x), {.out = 84, .init = by_inputs(120), .bias_init = by_inputs(120)}, "f6"));
     net.output("out", rbf(x, centres, "rbf_units"));
     return net;
+}
+
+/// 28 x 28 in the middle of 32 x 32, paper -0.1 and ink 1.175, so that mean and variance are about 0 and 1. LeCun et al. 1998, sec. II.B.
+Preprocess digits_of_1998() {
+    Preprocess p = digits(0.1 / 1.275, 1 / 1.275);
+    p.crop_width = p.crop_height = 32;
+    return p;
+}
+
+}  // namespace
+
+std::vector<ModelCard> lenet5_classic_cards() {
+    return {
+        {.name = "lenet5_classic", .aliases = {"lenet5_1998"}, .family = "lenet", .year = 1998, .paper = paper_1998,
+         .summary = "LeNet-5 of the paper: sparse C3, trained subsampling, scaled tanh, distances to bitmaps",
+         .channels = 1, .height = 32, .width = 32, .classes = 10, .preprocess = digits_of_1998(), .parameters = 60000, .macs = 415680,
+         .accuracy = "MNIST error 0.95 %, 0.8 % with distorted training images (paper, sec. III)", .loss = ModelLoss::label_distance, .build = build_lenet5_classic},
+    };
 }
 
 }  // namespace fovea

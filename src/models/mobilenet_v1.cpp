@@ -27,18 +27,16 @@ Graph build(const ModelOptions& options, double alpha) {
     scaled.width_multiplier *= alpha;
     Graph net;
     Value x = layer(image_input(net, options), "stem", widened(32, scaled), 3, 2, 1);
-    int stride = 1;  // as a power of 2
+    StrideTaps taps(net);
     for (std::size_t i = 0; i < std::size(blocks); ++i) {
-        if (blocks[i].stride == 2) {
-            if (stride > 1) net.module_output(fmt::format("C{}", stride), x);
-            ++stride;
-        }
+        taps.before(x, blocks[i].stride);
         const auto scope = net.scope(fmt::format("blocks.{}", i));
         x = layer(x, "dw", x.shape()[1], 3, blocks[i].stride, x.shape()[1]);
         x = layer(x, "pw", widened(blocks[i].out, scaled), 1, 1, 1);
         net.module_output("", x);
     }
-    for (const std::string_view tap : {"blocks", "C5", "features"}) net.module_output(tap, x);
+    net.module_output("blocks", x);
+    taps.last(x);
     x = flatten(global_avg_pool(x));
     net.module_output("pooled", x);
     x = dropout(x, {.drop = dropout_of(options, 0.001)});

@@ -43,21 +43,19 @@ Graph build(const ModelCard&, const ModelOptions& options) {
     Value x = layer(image_input(net, options), "features.0", in_eights(32 * alpha), 3, 2, 1);
     net.module_output("features.0", x);
     std::int64_t index = 1;
-    int stride = 1;  // as a power of 2
+    StrideTaps taps(net);
     for (const Row& row : rows)
         for (std::int64_t i = 0; i < row.repeat; ++i) {
             const std::int64_t step = i == 0 ? row.stride : 1;
-            if (step == 2) {
-                if (stride > 1) net.module_output(fmt::format("C{}", stride), x);
-                ++stride;
-            }
+            taps.before(x, step);
             const auto scope = net.scope(fmt::format("features.{}", index++));
             x = block(x, row.expansion, in_eights(static_cast<double>(row.out) * alpha), step);
         }
     // The last layer is never narrower than the paper's, sec. 6.1.
     const std::string last = fmt::format("features.{}", index);
     x = layer(x, last, in_eights(1280 * std::max(1.0, alpha)), 1, 1, 1);
-    for (const std::string_view tap : {std::string_view(last), std::string_view("C5"), std::string_view("features")}) net.module_output(tap, x);
+    net.module_output(last, x);
+    taps.last(x);
     x = flatten(global_avg_pool(x));
     net.module_output("pooled", x);
     x = dropout(x, {.drop = dropout_of(options, 0.2)}, "classifier.0");

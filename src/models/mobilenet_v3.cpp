@@ -31,12 +31,10 @@ Graph build(const ModelOptions& options, std::span<const Row> rows, std::int64_t
     Graph net;
     Value x = conv_norm(image_input(net, options), "features.0", {width(16), 3, 2, 1, eps, momentum, hard_swished});
     net.module_output("features.0", x);
-    int index = 1, stride = 1;  // stride as a power of 2
+    int index = 1;
+    StrideTaps taps(net);
     for (const Row& row : rows) {
-        if (row.stride == 2) {
-            if (stride > 1) net.module_output(fmt::format("C{}", stride), x);
-            ++stride;
-        }
+        taps.before(x, row.stride);
         const auto scope = net.scope(fmt::format("features.{}", index++));
         const std::int64_t expanded = width(row.expanded);
         x = inverted_residual(x, {.expanded = expanded, .kernel = row.kernel, .stride = row.stride, .out = width(row.out), .activation = row.swishes ? hard_swished : rectified,
@@ -44,7 +42,8 @@ Graph build(const ModelOptions& options, std::span<const Row> rows, std::int64_t
     }
     const std::string last = fmt::format("features.{}", index);
     x = conv_norm(x, last, {6 * x.shape()[1], 1, 1, 1, eps, momentum, hard_swished});
-    for (const std::string_view tap : {std::string_view(last), std::string_view("C5"), std::string_view("features")}) net.module_output(tap, x);
+    net.module_output(last, x);
+    taps.last(x);
     const Init weights = Init::normal(0, 0.01), biases = Init::zeros();
     x = flatten(global_avg_pool(x, "avgpool"));
     x = hard_swish(linear(x, {.out = width(hidden), .init = weights, .bias_init = biases}, "classifier.0"), "classifier.1");

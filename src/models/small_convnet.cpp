@@ -4,6 +4,8 @@
 
 namespace fovea {
 
+namespace {
+
 Graph build_small_convnet(const ModelCard&, const ModelOptions& options) {
     const Init weights = Init::normal(0, 0.1), biases = Init::zeros();
     Graph net;
@@ -13,6 +15,17 @@ Graph build_small_convnet(const ModelCard&, const ModelOptions& options) {
     x = relu(linear(flatten(x), {.out = 100, .init = weights, .bias_init = biases}, "fc1"));
     net.output("out", linear(x, {.out = options.classes, .init = weights, .bias_init = biases}, "fc2"));
     return net;
+}
+
+}  // namespace
+
+std::vector<ModelCard> small_convnet_cards() {
+    return {
+        {.name = "small_mnist", .family = "small", .year = 2013, .paper = "", .summary = "two 5 x 5 convolutions of 32 and 64 maps, pools, a hidden layer of 100",
+         .channels = 1, .height = 28, .width = 28, .classes = 10, .preprocess = digits(), .parameters = 155606, .macs = 3841000, .build = build_small_convnet},
+        {.name = "small_cifar", .family = "small", .year = 2013, .paper = "", .summary = "the same on 32 x 32 colour pictures", .channels = 3, .height = 32, .width = 32, .classes = 10,
+         .preprocess = cifar(), .parameters = 214806, .macs = 7162600, .build = build_small_convnet},
+    };
 }
 
 }  // namespace fovea

@@ -25,20 +25,18 @@ Graph build(const ModelOptions& options, std::int64_t width, std::int64_t kernel
     Value x = conv2d(image_input(net, options), {.out = widened(width, options), .kernel = kernel, .stride = 2, .init = weights, .bias_init = biases}, "features.0");
     x = relu(x, "features.1");
     std::int64_t layer = 2;
-    int stride = 1;  // as a power of 2
+    StrideTaps taps(net);
     for (int i = 0; i < 8; ++i) {
         if (std::ranges::find(pools, i) != pools.end()) {
-            if (stride > 1) net.module_output(fmt::format("C{}", stride), x);
+            taps.before(x, 2);
             x = max_pool(x, {.kernel = 3, .stride = 2, .ceil = true}, fmt::format("features.{}", layer++));
-            ++stride;
         }
         // Two modules each of 16, 32, 48 and 64 squeezed maps.
         const auto scope = net.scope(fmt::format("features.{}", layer++));
         x = fire(x, widened(16 * (i / 2 + 1), options), widened(64 * (i / 2 + 1), options));
         net.module_output("", x);
     }
-    net.module_output("C4", x);
-    net.module_output("features", x);
+    taps.last(x);
     x = dropout(x, {.drop = dropout_of(options, 0.5)}, "classifier.0");
     x = relu(conv2d(x, {.out = options.classes, .kernel = 1, .init = Init::normal(0, 0.01), .bias_init = biases}, "classifier.1"), "classifier.2");
     x = global_avg_pool(x, "classifier.3");

@@ -8,92 +8,16 @@
 
 namespace fovea {
 
-namespace {
-
-/// MNIST and its kin: 28 x 28 grey, standardised with MNIST's own mean and deviation.
-Preprocess digits(double mean = 0.1307, double deviation = 0.3081) {
-    return {.resize_width = 28, .resize_height = 28, .channels = 1, .mean = {mean, mean, mean}, .std = {deviation, deviation, deviation}};
-}
-
-/// 28 x 28 in the middle of 32 x 32, paper -0.1 and ink 1.175, so that mean and variance are about 0 and 1. LeCun et al. 1998, sec. II.B.
-Preprocess digits_of_1998() {
-    Preprocess p = digits(0.1 / 1.275, 1 / 1.275);
-    p.crop_width = p.crop_height = 32;
-    return p;
-}
-
-/// dlib's input layer: x / 256.
-Preprocess of_dlib(std::int64_t size, int channels) { return {.resize_width = size, .resize_height = size, .channels = channels, .scale = 1.0 / 256}; }
-
-constexpr const char* paper_1998 = "LeCun, Bottou, Bengio, Haffner 1998, Gradient-Based Learning Applied to Document Recognition";
-constexpr const char* paper_resnet = "He, Zhang, Ren, Sun 2015, Deep Residual Learning for Image Recognition, arXiv:1512.03385";
-
-void add_lenets(std::vector<ModelCard>& cards) {
-    cards.push_back({.name = "lenet5_modern", .aliases = {"lenet5", "lenet-5"}, .family = "lenet", .year = 1998, .paper = paper_1998,
-                     .summary = "LeNet-5 as built today: padded first convolution, ReLU, max pooling, linear classifier",
-                     .channels = 1, .height = 28, .width = 28, .classes = 10, .preprocess = digits(), .parameters = 61706, .macs = 416520,
-                     .accuracy = "MNIST error 0.95 % (paper, its own LeNet-5 without distortions)", .build = build_lenet5_modern});
-    cards.push_back({.name = "lenet5_classic", .aliases = {"lenet5_1998"}, .family = "lenet", .year = 1998, .paper = paper_1998,
-                     .summary = "LeNet-5 of the paper: sparse C3, trained subsampling, scaled tanh, distances to bitmaps",
-                     .channels = 1, .height = 32, .width = 32, .classes = 10, .preprocess = digits_of_1998(), .parameters = 60000, .macs = 415680,
-                     .accuracy = "MNIST error 0.95 %, 0.8 % with distorted training images (paper, sec. III)", .loss = ModelLoss::label_distance, .build = build_lenet5_classic});
-    cards.push_back({.name = "lenet5_tutorial", .family = "lenet", .year = 1998, .paper = paper_1998, .summary = "LeNet-5 without padding on 28 x 28, as in most tutorials",
-                     .channels = 1, .height = 28, .width = 28, .classes = 10, .preprocess = digits(), .parameters = 44426, .macs = 281640, .build = build_lenet5_tutorial});
-    cards.push_back({.name = "lenet_caffe", .aliases = {"lenet"}, .family = "lenet", .year = 2014, .paper = "Caffe, examples/mnist/lenet.prototxt",
-                     .summary = "Caffe's LeNet: 20 and 50 maps, no activation after the convolutions", .channels = 1, .height = 28, .width = 28, .classes = 10,
-                     .preprocess = {.resize_width = 28, .resize_height = 28, .channels = 1, .scale = 1.0 / 256}, .parameters = 431080, .macs = 2293000,
-                     .accuracy = "MNIST 99.1 % (Caffe's MNIST tutorial)", .build = build_lenet_caffe});
-    cards.push_back({.name = "lenet_dlib", .family = "lenet", .year = 2016, .paper = "dlib, examples/dnn_introduction_ex.cpp", .summary = "dlib's LeNet: every convolution padded by half its kernel",
-                     .channels = 1, .height = 28, .width = 28, .classes = 10, .preprocess = of_dlib(28, 1), .parameters = 107786, .macs = 693000,
-                     .accuracy = "MNIST 99.2 % (dlib's example)", .build = build_lenet_dlib});
-    cards.push_back({.name = "lenet_dlib_unpadded", .family = "lenet", .year = 2016, .paper = "dlib, examples/dnn_introduction_ex.cpp", .summary = "the same without padding",
-                     .channels = 1, .height = 28, .width = 28, .classes = 10, .preprocess = of_dlib(28, 1), .parameters = 44426, .macs = 281640, .build = build_lenet_dlib_unpadded});
-}
-
-void add_small_nets(std::vector<ModelCard>& cards) {
-    cards.push_back({.name = "small_mnist", .family = "small", .year = 2013, .paper = "", .summary = "two 5 x 5 convolutions of 32 and 64 maps, pools, a hidden layer of 100",
-                     .channels = 1, .height = 28, .width = 28, .classes = 10, .preprocess = digits(), .parameters = 155606, .macs = 3841000, .build = build_small_convnet});
-    cards.push_back({.name = "small_cifar", .family = "small", .year = 2013, .paper = "", .summary = "the same on 32 x 32 colour pictures", .channels = 3, .height = 32, .width = 32, .classes = 10,
-                     .preprocess = cifar(), .parameters = 214806, .macs = 7162600, .build = build_small_convnet});
-    cards.push_back({.name = "five_blocks", .aliases = {"vgg_five_blocks"}, .family = "vgg", .year = 2014, .paper = "Simonyan, Zisserman 2014, arXiv:1409.1556 (the idea)",
-                     .summary = "five blocks of two 3 x 3 convolutions, 8 to 128 maps, two dropped layers of 4096", .channels = 3, .height = 224, .width = 224, .classes = 2,
-                     .preprocess = of_dlib(224, 3), .parameters = 42778762, .macs = 255623168, .build = build_five_blocks});
-    cards.push_back({.name = "inception_dlib_mnist", .family = "inception", .year = 2016, .paper = "dlib, examples/dnn_inception_ex.cpp; Szegedy et al. 2014, arXiv:1409.4842",
-                     .summary = "two small inception modules for MNIST", .channels = 1, .height = 28, .width = 28, .classes = 10, .preprocess = of_dlib(28, 1), .parameters = 26514, .macs = 4669824,
-                     .accuracy = "MNIST about 99 % (dlib's example)", .build = build_inception_dlib_mnist});
-}
-
-void add_cifar_nets(std::vector<ModelCard>& cards) {
-    struct Row {
-        int depth;
-        std::int64_t parameters, macs;
-        const char* accuracy;
-    };
-    // Errors: table 6 of the paper.
-    constexpr Row rows[] = {{20, 269722, 40551040, "8.75 %"},  {32, 464154, 68862592, "7.51 %"},   {44, 658586, 97174144, "7.17 %"},
-                            {56, 853018, 125485696, "6.97 %"}, {110, 1727962, 252887680, "6.43 %"}, {1202, 19421274, 2829238912, "7.93 %"}};
-    for (const Row& row : rows)
-        cards.push_back({.name = fmt::format("cifar_resnet{}", row.depth), .aliases = {fmt::format("resnet{}", row.depth)}, .family = "cifar_resnet", .year = 2015, .paper = paper_resnet,
-                         .summary = "residual network for 32 x 32 pictures, shortcuts without parameters", .channels = 3, .height = 32, .width = 32, .classes = 10, .preprocess = cifar(),
-                         .parameters = row.parameters, .macs = row.macs, .accuracy = fmt::format("CIFAR-10 error {} (paper, table 6)", row.accuracy), .build = build_cifar_resnet,
-                         .depth = row.depth});
-    for (const Row& row : rows)
-        if (row.depth <= 110)
-            cards.push_back({.name = fmt::format("cifar_plain{}", row.depth), .aliases = {fmt::format("plain{}", row.depth)}, .family = "cifar_resnet", .year = 2015, .paper = paper_resnet,
-                             .summary = "the same layers without shortcuts", .channels = 3, .height = 32, .width = 32, .classes = 10, .preprocess = cifar(), .parameters = row.parameters,
-                             .macs = row.macs, .build = build_cifar_plain, .depth = row.depth});
-}
-
-}  // namespace
-
 const std::vector<ModelCard>& model_cards() {
     static const std::vector<ModelCard> cards = [] {
         std::vector<ModelCard> all;
-        add_lenets(all);
-        add_small_nets(all);
-        add_cifar_nets(all);
         // In the order they appeared.
         constexpr std::vector<ModelCard> (*families[])() = {
+            lenet_cards,
+            lenet5_classic_cards,
+            dlib_cards,
+            small_convnet_cards,
+            cifar_resnet_cards,
             alexnet_cards,
             zfnet_cards,
             network_in_network_cards,
@@ -165,12 +89,30 @@ std::int64_t widened(std::int64_t channels, const ModelOptions& options) {
     return std::max<std::int64_t>(1, std::llround(static_cast<double>(channels) * options.width_multiplier));
 }
 
+/// MNIST and its kin: 28 x 28 grey, standardised with MNIST's own mean and deviation.
+Preprocess digits(double mean, double deviation) {
+    return {.resize_width = 28, .resize_height = 28, .channels = 1, .mean = {mean, mean, mean}, .std = {deviation, deviation, deviation}};
+}
+
 // Mean and deviation are ImageNet's: the published weights of residual networks were trained with them.
 Preprocess cifar() { return {.resize_width = 32, .resize_height = 32, .channels = 3, .mean = {0.485, 0.456, 0.406}, .std = {0.229, 0.224, 0.225}}; }
 
 std::int64_t in_eights(double channels) {
     const std::int64_t nearest = std::max<std::int64_t>(8, static_cast<std::int64_t>(channels + 4) / 8 * 8);
     return static_cast<double>(nearest) < 0.9 * channels ? nearest + 8 : nearest;
+}
+
+StrideTaps::StrideTaps(Graph& graph, int stride) : graph_(graph), stride_(stride) {}
+
+void StrideTaps::before(const Value& x, std::int64_t stride) {
+    if (stride == 1) return;
+    if (stride_ > 1) graph_.module_output(fmt::format("C{}", stride_), x);
+    ++stride_;
+}
+
+void StrideTaps::last(const Value& x) {
+    graph_.module_output(fmt::format("C{}", stride_), x);
+    graph_.module_output("features", x);
 }
 
 Value average_to(const Value& x, std::int64_t size) {
