@@ -71,6 +71,15 @@ struct ModelCard {
 [[nodiscard]] const ModelCard& find_model(std::string_view name);
 [[nodiscard]] bool has_model(std::string_view name);
 
+/// The data sets whose classes have names here: "imagenet" (1000), "imagenet1001" (those behind a "background"), "mnist", "fashion-mnist",
+/// "cifar10", "cifar100".
+[[nodiscard]] const std::vector<std::string>& class_sets();
+/// Throws ArgumentError naming the sets there are.
+[[nodiscard]] std::vector<std::string> class_names(std::string_view set);
+/// What `outputs` scores of the card's network stand for when nothing else is said: the classes it was published with. Empty when their
+/// number is another.
+[[nodiscard]] std::vector<std::string> class_names(const ModelCard& card, std::int64_t outputs);
+
 /// Input "image" [N, channels, height, width], output "out" (further outputs under their own names); parameters as the reference
 /// implementation names them. Throws ArgumentError for a name that does not exist, ShapeError for a size too small.
 [[nodiscard]] Graph build_model(std::string_view name, const ModelOptions& options = {});
@@ -108,6 +117,7 @@ enum class ListingKind {
 
 struct ListingOptions {
     std::int64_t channels = 0, height = 0, width = 0;  ///< of the input; 0: what the text states, or a usual size, which is noted
+    std::int64_t usual_height = 0, usual_width = 0;    ///< of the input where the text states none: tried before the usual sizes
     bool padded = true;                                ///< dlib: convolutions of stride 1 are padded by half their kernel, as the library does
 };
 

@@ -26,6 +26,8 @@ inline constexpr CifarLayout cifar10_layout{"CIFAR-10", 1, 10}, cifar100_layout{
 /// Appends to `images` (which becomes 32x32x3) as HWC.
 void parse_cifar(std::span<const std::byte> unpacked, std::string_view name, const CifarLayout& layout, MemoryImages& images);
 
+[[nodiscard]] const std::vector<std::string>& mnist_classes();
+[[nodiscard]] const std::vector<std::string>& fashion_mnist_classes();
 [[nodiscard]] const std::vector<std::string>& cifar10_classes();
 [[nodiscard]] const std::vector<std::string>& cifar100_classes();
 

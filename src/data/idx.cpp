@@ -71,13 +71,22 @@ Idx parse_idx(std::span<const std::byte> bytes, std::string_view name, int rank)
     return idx;
 }
 
+const std::vector<std::string>& mnist_classes() {
+    static const std::vector<std::string> names{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
+    return names;
+}
+
+const std::vector<std::string>& fashion_mnist_classes() {
+    static const std::vector<std::string> names{"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"};
+    return names;
+}
+
 DatasetPtr mnist(const std::filesystem::path& directory, Split split) {
-    return open_idx(full_name("mnist", directory, split), directory, split, {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"});
+    return open_idx(full_name("mnist", directory, split), directory, split, mnist_classes());
 }
 
 DatasetPtr fashion_mnist(const std::filesystem::path& directory, Split split) {
-    return open_idx(full_name("fashion-mnist", directory, split), directory, split,
-                    {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"});
+    return open_idx(full_name("fashion-mnist", directory, split), directory, split, fashion_mnist_classes());
 }
 
 }  // namespace fovea

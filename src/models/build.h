@@ -43,6 +43,7 @@ private:
 [[nodiscard]] double depth_drop(const ModelOptions& options, std::int64_t i, std::int64_t count);
 /// Option A of ResNet: every stride-th row and column, and channels of zeros, half on each side. No parameters.
 [[nodiscard]] Value padded_shortcut(const Value& x, std::int64_t channels, std::int64_t stride);
+inline constexpr const char* paper_lenet = "LeCun, Bottou, Bengio, Haffner 1998, Gradient-Based Learning Applied to Document Recognition";
 /// MNIST and its kin: 28 x 28 grey, standardised with MNIST's own mean and deviation.
 [[nodiscard]] Preprocess digits(double mean = 0.1307, double deviation = 0.3081);
 /// 32 x 32 colour pictures of CIFAR, as the published weights of residual networks want them.

@@ -98,7 +98,7 @@ Preprocess digits_of_1998() {
 
 std::vector<ModelCard> lenet5_classic_cards() {
     return {
-        {.name = "lenet5_classic", .aliases = {"lenet5_1998"}, .family = "lenet", .year = 1998, .paper = paper_1998,
+        {.name = "lenet5_classic", .aliases = {"lenet5_1998"}, .family = "lenet", .year = 1998, .paper = paper_lenet,
          .summary = "LeNet-5 of the paper: sparse C3, trained subsampling, scaled tanh, distances to bitmaps",
          .channels = 1, .height = 32, .width = 32, .classes = 10, .preprocess = digits_of_1998(), .parameters = 60000, .macs = 415680,
          .accuracy = "MNIST error 0.95 %, 0.8 % with distorted training images (paper, sec. III)", .loss = ModelLoss::label_distance, .build = build_lenet5_classic},

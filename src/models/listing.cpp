@@ -119,7 +119,7 @@ Listing read_listing(std::string_view text, std::string_view name, const Listing
         result.kind = kind_of(text);
         const bool is_dlib = result.kind == ListingKind::dlib;
         const listing::Stated stated = is_dlib ? listing::stated_by_dlib(text) : listing::stated_by_torch(text);
-        for (const std::int64_t size : {options.channels, options.height, options.width})
+        for (const std::int64_t size : {options.channels, options.height, options.width, options.usual_height, options.usual_width})
             require<ArgumentError>(size >= 0 && size <= 1 << 16, "an input size is 1 to {}, got {}", 1 << 16, size);
         const std::int64_t channels = options.channels ? options.channels : stated.channels ? stated.channels : 3;
         std::vector<Sizes> candidates;
@@ -127,6 +127,8 @@ Listing read_listing(std::string_view text, std::string_view name, const Listing
         else if (stated.height && stated.width) candidates = {{stated.height, stated.width}};
         else if (channels == 1) candidates = {{28, 28}, {32, 32}, {224, 224}};
         else candidates = {{224, 224}, {227, 227}, {32, 32}};
+        const bool is_stated = candidates.size() == 1;
+        if (!is_stated && options.usual_height > 0 && options.usual_width > 0) candidates.insert(candidates.begin(), {options.usual_height, options.usual_width});
         std::string refusal;
         for (const auto& [height, width] : candidates) {
             const Shape input{dynamic, channels, height, width};
@@ -135,7 +137,7 @@ Listing read_listing(std::string_view text, std::string_view name, const Listing
                 listing::compare_with_known(network);
                 result.graph = std::move(network.graph);
                 result.notes = std::move(network.notes);
-                if (candidates.size() > 1) result.notes.insert(result.notes.begin(), fmt::format("the listing states no input size: {} x {} x {} is assumed", channels, height, width));
+                if (!is_stated) result.notes.insert(result.notes.begin(), fmt::format("the listing states no input size: {} x {} x {} is assumed", channels, height, width));
                 return result;
             } catch (const FormatError& error) {
                 if (refusal.empty()) refusal = fmt::format("{} (input {} x {} x {})", error.what(), channels, height, width);
