@@ -81,5 +81,22 @@ TEST(Inception, MapsAreThoseOfThePapers) {
     EXPECT_EQ(shape("xception", "C5"), (Shape{1, 2048, 10, 10}));
 }
 
+// No file of the authors holds this network's weights, so its count is taken from the paper's figures, layer by layer: arXiv:1602.07261, figures
+// 14 (stem), 10, 7 with table 1 (k l m n = 192 192 256 384), 11, 12, 13 and 15 (5, 10 and 5 modules).
+TEST(InceptionResNetV1, HasTheParametersOfThePapersFigures) {
+    const auto conv = [](std::int64_t in, std::int64_t out, std::int64_t taps) { return in * out * taps + 2 * out; };  // with batch norm
+    const auto sum_of = [](std::int64_t in, std::int64_t out) { return in * out + out; };                             // the linear 1 x 1 before the sum
+    const std::int64_t stem = conv(3, 32, 9) + conv(32, 32, 9) + conv(32, 64, 9) + conv(64, 80, 1) + conv(80, 192, 9) + conv(192, 256, 9);
+    const std::int64_t a = conv(256, 32, 1) + conv(256, 32, 1) + conv(32, 32, 9) + conv(256, 32, 1) + 2 * conv(32, 32, 9) + sum_of(96, 256);
+    const std::int64_t reduction_a = conv(256, 384, 9) + conv(256, 192, 1) + conv(192, 192, 9) + conv(192, 256, 9);
+    const std::int64_t b = 2 * conv(896, 128, 1) + 2 * conv(128, 128, 7) + sum_of(256, 896);
+    const std::int64_t reduction_b = 3 * conv(896, 256, 1) + conv(256, 384, 9) + 3 * conv(256, 256, 9);
+    const std::int64_t c = 2 * conv(1792, 192, 1) + 2 * conv(192, 192, 3) + sum_of(384, 1792);
+    const std::int64_t all = stem + 5 * a + reduction_a + 10 * b + reduction_b + 5 * c + sum_of(1792, 1000);
+    EXPECT_EQ(all, 22'756'328);
+    EXPECT_EQ(build_model("inception_resnet_v1").trainable_scalars(), all);
+    EXPECT_EQ(find_model("inception_resnet_v1").parameters, all);
+}
+
 }  // namespace
 }  // namespace fovea
