@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <fstream>
 
 #include <fmt/format.h>
 
@@ -137,6 +138,14 @@ std::string duration(double seconds) {
     if (whole < 60) return fmt::format("{} s", whole);
     if (whole < 3600) return fmt::format("{}:{:02}", whole / 60, whole % 60);
     return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
+}
+
+std::size_t available_memory_bytes() {
+    std::ifstream file("/proc/meminfo");
+    std::string word;
+    for (std::size_t kilobytes = 0; file >> word;)
+        if (word == "MemAvailable:" && file >> kilobytes) return kilobytes * 1024;
+    return 0;
 }
 
 std::size_t peak_memory_bytes() {

@@ -85,6 +85,8 @@ void note(std::string_view text);
 [[nodiscard]] std::string bar(double part, int width);
 /// "1:02:03", "2:05", "7 s"
 [[nodiscard]] std::string duration(double seconds);
+/// What the machine can give to programs without paging, 0 where that is not known.
+[[nodiscard]] std::size_t available_memory_bytes();
 /// Peak resident memory of this process.
 [[nodiscard]] std::size_t peak_memory_bytes();
 

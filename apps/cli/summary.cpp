@@ -70,9 +70,22 @@ void print_memory(const SummaryArguments& a, const Network& network, const Shape
 
 void print_max_batch(const SummaryArguments& a, const Network& network) {
     const std::size_t bytes = bytes_given("--max-batch", a.max_batch);
-    const std::int64_t inference = max_batch(network.graph, bytes, false), training = max_batch(training_step(network.graph, loss_of(network)), bytes, true);
-    if (a.common.json) print_document({{"command", "summary"}, {"model", network.model}, {"bytes", bytes}, {"max_batch_inference", inference}, {"max_batch_training", training}});
-    else fmt::print("{} in {}: batches up to {} for inference, up to {} for training\n", network.model, bytes_text(static_cast<double>(bytes)), commas(inference), commas(training));
+    Json document{{"command", "summary"}, {"model", network.model}, {"bytes", bytes}};
+    if (!a.common.json) fmt::print("{} in {}:\n", network.model, bytes_text(static_cast<double>(bytes)));
+    for (const bool is_training : {false, true}) {
+        const Graph graph = is_training ? training_step(network.graph, loss_of(network)) : network.graph.clone();
+        const std::int64_t batch = max_batch(graph, bytes, is_training);
+        const std::string what = is_training ? "training" : "inference";
+        document["max_batch_" + what] = batch;
+        // The plan's word is tried by a run, where the machine has that much to give.
+        const bool is_run = batch > 0 && static_cast<double>(available_memory_bytes()) > 1.2 * static_cast<double>(bytes);
+        const std::size_t measured = is_run ? measure_memory(graph, batch, is_training) : 0;
+        document["measured_" + what] = is_run ? Json(measured) : Json(nullptr);
+        if (a.common.json) continue;
+        if (batch == 0) fmt::print("  {}: not even one image fits\n", what);
+        else fmt::print("  {}: batches up to {}; {}\n", what, commas(batch), is_run ? fmt::format("a run of that size took {}", bytes_text(static_cast<double>(measured))) : "not tried, this machine has not that much free");
+    }
+    if (a.common.json) print_document(document);
 }
 
 /// The graph after pass `wanted`, or of a training step; throws ArgumentError naming the passes there are.

@@ -3,7 +3,9 @@
 
 #include <cmath>
 #include <fstream>
+#include <optional>
 #include <sstream>
+#include <utility>
 
 #include "core/memory.h"
 #include "core/text.h"
@@ -115,17 +117,36 @@ std::size_t measure_memory(const Graph& graph, std::int64_t batch, bool is_train
 }
 
 std::int64_t max_batch(const Graph& graph, std::size_t bytes, bool is_training) {
-    const auto fits = [&](std::int64_t batch) { return predict_memory(graph, batch, is_training).total() <= bytes; };
-    if (!fits(1)) return 0;
-    constexpr std::int64_t most = 1 << 20;
-    std::int64_t good = 1, bad = 2;
-    while (bad <= most && fits(bad)) good = bad, bad *= 2;
-    if (bad > most) return most;
-    while (bad - good > 1) {
-        const std::int64_t middle = good + (bad - good) / 2;
-        (fits(middle) ? good : bad) = middle;
+    // Memory is nearly a straight line over the batch. A compilation of a large network takes a second, so the line through two sizes says
+    // which to try next; the answer is one that fits beside one that does not.
+    struct Size {
+        std::int64_t batch;
+        double bytes;
+    };
+    const auto measured = [&](std::int64_t batch) { return Size{batch, static_cast<double>(predict_memory(graph, batch, is_training).total())}; };
+    constexpr std::int64_t most = 1 << 20, first_step = 16;
+    const auto budget = static_cast<double>(bytes);
+    Size good = measured(1), before = good;
+    if (good.bytes > budget) return 0;
+    std::optional<Size> bad;
+    for (int tries = 0; !bad || bad->batch - good.batch > 1; ++tries) {
+        if (!bad && good.batch >= most) return most;
+        const std::int64_t low = good.batch + 1, high = bad ? bad->batch - 1 : most;
+        const Size& other = bad ? *bad : before;
+        std::int64_t next = 1 + first_step;
+        if (other.batch != good.batch) {
+            const double slope = (other.bytes - good.bytes) / static_cast<double>(other.batch - good.batch);
+            next = slope > 0 ? good.batch + static_cast<std::int64_t>(std::min((budget - good.bytes) / slope, static_cast<double>(most))) : 2 * good.batch;
+            // The line ends where it says; the size behind it is tried as soon as it was found to fit.
+            if (next <= good.batch) next = good.batch + 1;
+        }
+        // Steps in the memory can lead the line to the same end again and again: then halves are taken.
+        if (tries >= 8) next = bad ? good.batch + (bad->batch - good.batch) / 2 : 2 * good.batch;
+        const Size size = measured(std::clamp(next, low, high));
+        if (size.bytes > budget) bad = size;
+        else before = std::exchange(good, size);
     }
-    return good;
+    return good.batch;
 }
 
 }  // namespace fovea
