@@ -12,12 +12,13 @@ find_package(PNG REQUIRED)
 find_package(LibArchive REQUIRED)
 find_package(Protobuf REQUIRED)
 find_path(FOVEA_TOMLPLUSPLUS_INCLUDE_DIR toml++/toml.h REQUIRED)
-include(FoveaKernelLibraries)
+include(FoveaFoundLibraries)
 
 # json is header-only and stays inside .cpp files, so that an installed fovea does not need it. fmt is linked: its header-only form
 # doubles the time of a build.
 set(FOVEA_HEADER_LIBRARIES nlohmann_json::nlohmann_json)
-set(FOVEA_LINK_LIBRARIES fmt::fmt OpenMP::OpenMP_CXX Threads::Threads ZLIB::ZLIB JPEG::JPEG PNG::PNG LibArchive::LibArchive protobuf::libprotobuf-lite fovea_external::dnnl fovea_external::hwy)
+set(FOVEA_LINK_LIBRARIES fmt::fmt OpenMP::OpenMP_CXX Threads::Threads ZLIB::ZLIB JPEG::JPEG PNG::PNG LibArchive::LibArchive protobuf::libprotobuf-lite fovea_external::dnnl fovea_external::hwy
+    fovea_external::webp fovea_external::csv)
 
 # The libraries that the code of one folder includes. oneDNN and Highway are for backends alone, codecs for image and data.
 function(fovea_folder_dependencies folder)
@@ -30,9 +31,9 @@ function(fovea_folder_dependencies folder)
     target_compile_options(fovea_${folder} PRIVATE $<$<CONFIG:Release>:-O2>)
   endif()
   if(folder STREQUAL "image")
-    target_link_libraries(fovea_${folder} PRIVATE JPEG::JPEG PNG::PNG)
+    target_link_libraries(fovea_${folder} PRIVATE JPEG::JPEG PNG::PNG fovea_external::webp)
   elseif(folder STREQUAL "data")
-    target_link_libraries(fovea_${folder} PRIVATE LibArchive::LibArchive ZLIB::ZLIB)
+    target_link_libraries(fovea_${folder} PRIVATE LibArchive::LibArchive ZLIB::ZLIB fovea_external::csv)
   elseif(folder STREQUAL "backends")
     # OpenMP only to tell oneDNN, which has its threads from there, to use one: fovea's own threads call it.
     target_link_libraries(fovea_${folder} PRIVATE fovea_external::dnnl fovea_external::hwy OpenMP::OpenMP_CXX)

@@ -13,4 +13,4 @@ get_target_property(FOVEA_LIBRARY_TYPE fovea TYPE)
 configure_package_config_file(cmake/fovea-config.cmake.in ${PROJECT_BINARY_DIR}/fovea-config.cmake INSTALL_DESTINATION ${package_dir})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/fovea-config-version.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/fovea-config.cmake ${PROJECT_BINARY_DIR}/fovea-config-version.cmake
-  ${PROJECT_SOURCE_DIR}/cmake/FoveaKernelLibraries.cmake DESTINATION ${package_dir})
+  ${PROJECT_SOURCE_DIR}/cmake/FoveaFoundLibraries.cmake DESTINATION ${package_dir})

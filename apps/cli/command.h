@@ -59,6 +59,7 @@ struct MemoryOptions {
 };
 /// "  again    cheap: 57 values, about 6 % more time", with a line's end; empty where nothing is.
 [[nodiscard]] std::string recomputed_text(const Executable& executable);
+void add_data(CLI::App& app);
 
 /// --format of a command that prints a sheet, and --convention of one that counts.
 void add_format(CLI::App& command, std::string& format);

@@ -52,6 +52,7 @@ int run(int argc, char** argv) {
     cli::add_convert(app);
     cli::add_export(app);
     cli::add_quantize(app);
+    cli::add_data(app);
     try {
         const auto is_first = [&](const CLI::App* command) { return command->get_name() == argv[1]; };
         if (const auto commands = app.get_subcommands({}); argc > 1 && argv[1][0] != '-' && std::none_of(commands.begin(), commands.end(), is_first)) {

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <iterator>
 #include <memory>
 #include <mutex>
@@ -45,8 +46,16 @@ public:
     [[nodiscard]] virtual std::int64_t label(std::int64_t index) const = 0;
     /// Throws FormatError when this picture is damaged.
     [[nodiscard]] virtual Sample get(std::int64_t index) const = 0;
+    /// get(), of a JPEG perhaps smaller, its shorter side at least twice `side` (DecodeLimits::draft_side).
+    [[nodiscard]] virtual Sample get_draft(std::int64_t index, std::int64_t side) const;
     /// The H * W * C bytes of a picture that is in memory; nullptr where get() has to decode it.
     [[nodiscard]] virtual const std::uint8_t* pixels(std::int64_t index) const;
+    /// The picture as a file: the file's own bytes, or PNG.
+    [[nodiscard]] virtual std::vector<std::byte> encoded(std::int64_t index) const;
+    /// What a picture is called, whatever its number: "cat/0001.jpg"; its number where it has no name. Splits by hash go by it.
+    [[nodiscard]] virtual std::string key(std::int64_t index) const;
+    /// First pictures of runs that are read best in order, such as tar shards; none where order does not matter.
+    [[nodiscard]] virtual const std::vector<std::int64_t>& runs() const;
 
     /// get(), with a damaged picture noted in damaged() instead of thrown.
     [[nodiscard]] std::optional<Sample> try_get(std::int64_t index) const;
@@ -95,11 +104,37 @@ inline constexpr std::string_view fashion_mnist_directory = "/usr/share/datasets
 [[nodiscard]] DatasetPtr cifar100(const std::filesystem::path& directory, Split split);
 /// One file of CIFAR-10 records, plain, .gz or .xz; in a directory, data_batch_1_first4000_lossless.bin.xz. It has no splits.
 [[nodiscard]] DatasetPtr cifar10_file(const std::filesystem::path& path);
-/// A sub-folder per class, in alphabetical order; *.jpg, *.jpeg, *.png, decoded when asked for. DIR/train with DIR/val or DIR/test where
+/// A sub-folder per class, in alphabetical order; *.jpg, *.png, *.webp, *.bmp, *.ppm, decoded when asked for. DIR/train with DIR/val or DIR/test where
 /// they exist (each stands in for the other); a DIR without them is one undivided set, whatever split is asked for.
 [[nodiscard]] DatasetPtr image_folder(const std::filesystem::path& directory, Split split);
+/// Pictures listed in a CSV file: a column file (or path, filename, image, image_path), relative to the file's folder or `pictures`; a
+/// column label (or class, category, target, index), numbers from 0 or names; optional columns name and split (train, val, test).
+[[nodiscard]] DatasetPtr csv_pictures(const std::filesystem::path& path, Split split, const std::filesystem::path& pictures = {});
+/// 500 natural pictures with ImageNet's labels: labels.csv, classes.csv, images/. The same for every split.
+[[nodiscard]] DatasetPtr imagenet500(const std::filesystem::path& directory);
+/// Tar shards in WebDataset's layout, KEY.jpg with KEY.cls (the class number) beside it: {train,val,test}-*.tar, or all *.tar for every
+/// split; classes.txt names the classes. Mapped, not read: a set may be larger than memory. A shard cut short gives what it holds.
+[[nodiscard]] DatasetPtr shards(const std::filesystem::path& directory, Split split);
+/// Writes such shards, PREFIX-000000.tar ..., each begun anew after `shard_bytes`, and classes.txt. Returns how many.
+std::int64_t write_shards(const Dataset& dataset, const std::filesystem::path& directory, std::string_view prefix, std::size_t shard_bytes = std::size_t{256} << 20,
+                          const std::function<void(std::int64_t)>& on_picture = {});
 /// Pictures [first, first + count) of another set.
 [[nodiscard]] DatasetPtr subset(DatasetPtr dataset, std::int64_t first, std::int64_t count);
+/// These pictures of another set, in this order.
+[[nodiscard]] DatasetPtr subset(DatasetPtr dataset, std::vector<std::int64_t> indices, std::string_view title);
+/// A share of a set for validation and the rest for training, by a hash of each picture's key: the same picture falls on the same side
+/// however the set grows or is ordered. `fraction` of the pictures, in (0, 1), are held out; Split::train gives the others.
+[[nodiscard]] DatasetPtr split_by_hash(DatasetPtr dataset, double fraction, Split split);
+
+/// What looking at every picture of a set finds.
+struct DatasetReport {
+    std::int64_t pictures = 0, readable = 0;
+    std::vector<std::int64_t> per_class;          ///< readable ones
+    std::int64_t least_width = 0, least_height = 0, most_width = 0, most_height = 0;
+    std::vector<std::string> damaged;             ///< a sentence each
+    std::vector<std::pair<std::int64_t, std::int64_t>> duplicates;  ///< a picture and an earlier one with the same pixels
+};
+[[nodiscard]] DatasetReport verify(const Dataset& dataset, const std::function<void(std::int64_t)>& on_picture = {});
 
 /// Mean and standard deviation over all pixels of every picture, per channel, of pixel / 255.
 struct ChannelStatistics {
@@ -152,7 +187,14 @@ struct LoaderSpec {
     Augment augment{};
     Preprocess preprocess{};
     bool drop_last = false;  ///< leaves out the last batch of an epoch when it is smaller
+    /// One per picture, in proportion to which an epoch's pictures are drawn, with replacement; empty: each once. Needs shuffle.
+    std::vector<double> weights{};
+    /// Large JPEGs are decoded no larger than their resize needs (DecodeLimits::draft_side): faster, a little less exact.
+    bool draft = false;
 };
+
+/// Weights with which every class is met equally often.
+[[nodiscard]] std::vector<double> balanced_weights(const Dataset& dataset);
 
 /// One pass over a data set: for (const Batch& batch : loader.epoch(3)). Ends its threads when destroyed.
 class Epoch {

@@ -36,14 +36,19 @@ struct Image {
 struct DecodeLimits {
     std::int64_t max_side = 20'000;
     std::int64_t max_pixels = 256'000'000;
+    /// Above 0, a JPEG may come out smaller by 2, 4 or 8, the shorter side still twice as long as this: what a resize to it needs, several
+    /// times faster for photographs. Pixels after the resize differ a little from those of the whole picture (Pillow's draft mode).
+    std::int64_t draft_side = 0;
 };
 
-/// JPEG or PNG, told apart by their first bytes. `name` is only for messages; `channels` is 3 (RGB) or 1 (grey).
+/// JPEG, PNG, WebP, BMP, PPM or PGM, told apart by their first bytes. `name` is only for messages; `channels` is 3 (RGB) or 1 (grey).
 ///
 /// Pixels equal Pillow's open(...).convert("RGB") or convert("L"):
 ///   JPEG  libjpeg-turbo's defaults (islow, fancy upsampling); CMYK and YCCK by Adobe's convention; EXIF orientation IS applied
 ///   PNG   grey, palette and colour of every depth, interlaced or not; alpha is dropped, not composited; no gamma is applied;
 ///         16 bits keep their high byte (also for grey, where Pillow would clip)
+///   WebP  still pictures; alpha is dropped
+///   BMP   uncompressed, 1 to 32 bits
 ///
 /// Throws FormatError for anything damaged: truncated files, decoder warnings about corrupt data, sizes beyond `limits`.
 [[nodiscard]] Image decode_image(std::span<const std::byte> bytes, std::string_view name, int channels = 3, const DecodeLimits& limits = {});

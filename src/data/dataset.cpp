@@ -1,6 +1,8 @@
 // Dataset, the set kept in memory, a part of a set, and the statistics over its pixels.
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <numeric>
 
 #include "core/text.h"
 #include "fovea/data.h"
@@ -12,7 +14,14 @@ std::string_view name_of(Split split) {
     return names[static_cast<std::size_t>(split)];
 }
 
+Sample Dataset::get_draft(std::int64_t index, std::int64_t) const { return get(index); }
 const std::uint8_t* Dataset::pixels(std::int64_t) const { return nullptr; }
+std::vector<std::byte> Dataset::encoded(std::int64_t index) const { return encode_png(get(index).image); }
+std::string Dataset::key(std::int64_t index) const { return std::to_string(index); }
+const std::vector<std::int64_t>& Dataset::runs() const {
+    static const std::vector<std::int64_t> none;
+    return none;
+}
 
 std::optional<Sample> Dataset::try_get(std::int64_t index) const {
     try {
@@ -62,23 +71,35 @@ private:
 
 class Subset : public Dataset {
 public:
-    Subset(DatasetPtr whole, std::int64_t first, std::int64_t count)
-        : Dataset(fmt::format("{} [{}, {})", whole->name(), first, first + count), whole->classes()), whole_(std::move(whole)), first_(first), count_(count) {}
+    Subset(DatasetPtr whole, std::vector<std::int64_t> indices, std::string name) : Dataset(std::move(name), whole->classes()), whole_(std::move(whole)), indices_(std::move(indices)) {
+        // Runs of the whole set, where their pictures follow each other here too.
+        const auto& runs = whole_->runs();
+        std::size_t run = 0;
+        for (std::size_t i = 0; i < indices_.size() && !runs.empty(); ++i) {
+            const auto now = static_cast<std::size_t>(std::ranges::upper_bound(runs, indices_[i]) - runs.begin());
+            if (i == 0 || now != run) runs_.push_back(static_cast<std::int64_t>(i));
+            run = now;
+        }
+    }
 
-    std::int64_t size() const override { return count_; }
+    std::int64_t size() const override { return static_cast<std::int64_t>(indices_.size()); }
     Shape image_shape() const override { return whole_->image_shape(); }
     std::int64_t label(std::int64_t index) const override { return whole_->label(checked(index)); }
+    std::string key(std::int64_t index) const override { return whole_->key(checked(index)); }
     const std::uint8_t* pixels(std::int64_t index) const override { return whole_->pixels(checked(index)); }
+    std::vector<std::byte> encoded(std::int64_t index) const override { return whole_->encoded(checked(index)); }
+    const std::vector<std::int64_t>& runs() const override { return runs_; }
     Sample get(std::int64_t index) const override { return whole_->get(checked(index)); }
+    Sample get_draft(std::int64_t index, std::int64_t side) const override { return whole_->get_draft(checked(index), side); }
 
 private:
     std::int64_t checked(std::int64_t index) const {
-        require<ArgumentError>(index >= 0 && index < count_, "data set '{}': no picture {} of {}", name(), index, count_);
-        return first_ + index;
+        require<ArgumentError>(index >= 0 && index < size(), "data set '{}': no picture {} of {}", name(), index, size());
+        return indices_[static_cast<std::size_t>(index)];
     }
 
     DatasetPtr whole_;
-    std::int64_t first_, count_;
+    std::vector<std::int64_t> indices_, runs_;
 };
 
 }  // namespace
@@ -97,7 +118,59 @@ DatasetPtr memory_dataset(std::string name, std::vector<std::string> classes, Me
 DatasetPtr subset(DatasetPtr dataset, std::int64_t first, std::int64_t count) {
     require<ArgumentError>(dataset != nullptr, "subset: no data set given");
     require<ArgumentError>(first >= 0 && count >= 0 && first <= dataset->size() - count, "subset of '{}': pictures {} to {} of {}", dataset->name(), first, first + count, dataset->size());
-    return std::make_shared<Subset>(std::move(dataset), first, count);
+    std::vector<std::int64_t> indices(static_cast<std::size_t>(count));
+    std::iota(indices.begin(), indices.end(), first);
+    return subset(std::move(dataset), std::move(indices), fmt::format("[{}, {})", first, first + count));
+}
+
+DatasetPtr subset(DatasetPtr dataset, std::vector<std::int64_t> indices, std::string_view title) {
+    require<ArgumentError>(dataset != nullptr, "subset: no data set given");
+    for (const std::int64_t index : indices)
+        require<ArgumentError>(index >= 0 && index < dataset->size(), "subset of '{}': no picture {} of {}", dataset->name(), index, dataset->size());
+    std::string name = fmt::format("{} {}", dataset->name(), title);
+    return std::make_shared<Subset>(std::move(dataset), std::move(indices), std::move(name));
+}
+
+DatasetPtr split_by_hash(DatasetPtr dataset, double fraction, Split split) {
+    require<ArgumentError>(dataset != nullptr, "split_by_hash: no data set given");
+    require<ArgumentError>(fraction > 0 && fraction < 1, "split_by_hash: the held out share lies in (0, 1), got {}", fraction);
+    std::vector<std::int64_t> indices;
+    for (std::int64_t i = 0; i < dataset->size(); ++i) {
+        // A name's hash is no good as a number: Philox spreads it.
+        const bool is_held_out = Rng(hash_name(dataset->key(i)), hash_name("split"), 0).uniform(0) < fraction;
+        if (is_held_out != (split == Split::train)) indices.push_back(i);
+    }
+    require<ArgumentError>(!indices.empty(), "split_by_hash: of the {} pictures of '{}' none falls to {} with a held out share of {}", dataset->size(), dataset->name(), name_of(split), fraction);
+    return subset(std::move(dataset), std::move(indices), split == Split::train ? fmt::format("without {:g} %", 100 * fraction) : fmt::format("held out {:g} %", 100 * fraction));
+}
+
+std::vector<double> balanced_weights(const Dataset& dataset) {
+    std::vector<double> counts(dataset.classes().size()), weights;
+    for (std::int64_t i = 0; i < dataset.size(); ++i) ++counts[static_cast<std::size_t>(dataset.label(i))];
+    for (std::int64_t i = 0; i < dataset.size(); ++i) weights.push_back(1 / counts[static_cast<std::size_t>(dataset.label(i))]);
+    return weights;
+}
+
+DatasetReport verify(const Dataset& dataset, const std::function<void(std::int64_t)>& on_picture) {
+    DatasetReport report{.pictures = dataset.size(), .per_class = std::vector<std::int64_t>(dataset.classes().size())};
+    std::map<std::pair<std::uint64_t, std::int64_t>, std::int64_t> first_of;  // hash and width -> picture
+    for (std::int64_t i = 0; i < dataset.size(); ++i) {
+        if (on_picture) on_picture(i + 1);
+        const std::optional<Sample> sample = dataset.try_get(i);
+        if (!sample) continue;
+        const Image& image = sample->image;
+        ++report.per_class[static_cast<std::size_t>(sample->label)];
+        report.least_width = report.readable ? std::min(report.least_width, image.width) : image.width;
+        report.least_height = report.readable ? std::min(report.least_height, image.height) : image.height;
+        report.most_width = std::max(report.most_width, image.width);
+        report.most_height = std::max(report.most_height, image.height);
+        ++report.readable;
+        const std::uint64_t hash = hash_name({reinterpret_cast<const char*>(image.pixels.data()), image.pixels.size()});
+        const auto [it, is_new] = first_of.try_emplace({hash, image.width}, i);
+        if (!is_new && dataset.get(it->second).image == image) report.duplicates.emplace_back(i, it->second);
+    }
+    report.damaged = dataset.damaged();
+    return report;
 }
 
 ChannelStatistics channel_statistics(const Dataset& dataset) {

@@ -1,4 +1,6 @@
 // Batches prepared ahead by a few threads. A batch is a function of (seed, epoch, step): whoever makes it, it is the same.
+#include <algorithm>
+#include <cmath>
 #include <condition_variable>
 #include <cstring>
 #include <map>
@@ -62,6 +64,11 @@ struct Loader::Plan {
         require<ArgumentError>(spec.augment.pad_crop >= 0 && std::abs(spec.augment.scale) < 1 && spec.augment.elastic_sigma > 0,
                                "loader: augmentation needs pad_crop >= 0, scale < 1 and elastic_sigma > 0, got {}, {} and {}", spec.augment.pad_crop, spec.augment.scale,
                                spec.augment.elastic_sigma);
+        require<ArgumentError>(spec.weights.empty() || (spec.shuffle && static_cast<std::int64_t>(spec.weights.size()) == dataset->size()),
+                               "loader: {} weights for {} pictures; there is one each, with shuffle", spec.weights.size(), dataset->size());
+        require<ArgumentError>(std::ranges::all_of(spec.weights, [](double w) { return std::isfinite(w) && w >= 0; }) &&
+                                   (spec.weights.empty() || std::ranges::any_of(spec.weights, [](double w) { return w > 0; })),
+                               "loader: weights are finite, not negative and not all zero");
         (void)apply_geometry(Image(64, 64, 3), spec.preprocess);  // contradictions show here, not in a worker
         table = normalise_table(spec.preprocess);
         image_shape = batch_image_shape(*dataset, spec.preprocess);
@@ -73,6 +80,9 @@ struct Loader::Plan {
                                 (p.resize_shorter > 0 && p.resize_shorter != std::min(own[0], own[1]));
         is_direct = size > 0 && dataset->pixels(0) && !is_resized && image_shape == Shape{own[2], own[0], own[1]};
     }
+
+    /// The side that a picture must keep for its resize; 0: all of it.
+    [[nodiscard]] std::int64_t draft_side() const { return std::max({spec.preprocess.resize_shorter, spec.preprocess.resize_width, spec.preprocess.resize_height}); }
 
     /// Resize, crop (at random when asked for) and channels.
     Image geometry(Image image, const Draws& draws) const {
@@ -95,7 +105,7 @@ struct Loader::Plan {
             label = static_cast<std::int32_t>(dataset->label(sample));
         } else {
             try {
-                Sample decoded = dataset->get(sample);
+                Sample decoded = spec.draft ? dataset->get_draft(sample, draft_side()) : dataset->get(sample);
                 label = static_cast<std::int32_t>(decoded.label);
                 image = geometry(std::move(decoded.image), draws);
             } catch (const FormatError& error) {
@@ -224,6 +234,38 @@ std::int64_t Epoch::skipped() const { return state_->skipped; }
 
 // ---- Loader ---------------------------------------------------------------------------------
 
+namespace {
+
+/// As many pictures as there are, each in proportion to its weight, with replacement.
+std::vector<std::int64_t> drawn(const std::vector<double>& weights, const Rng& rng) {
+    std::vector<double> sums(weights.size());
+    std::partial_sum(weights.begin(), weights.end(), sums.begin());
+    std::vector<std::int64_t> order(weights.size());
+    for (std::size_t i = 0; i < order.size(); ++i)
+        order[i] = std::min<std::int64_t>(std::ranges::upper_bound(sums, rng.uniform(i) * sums.back()) - sums.begin(), static_cast<std::int64_t>(sums.size()) - 1);
+    return order;
+}
+
+/// Runs in a random order, and within a window of pictures that moves along them any order: a file is read nearly from front to back.
+std::vector<std::int64_t> shuffled_runs(const Dataset& dataset, const Rng& rng) {
+    constexpr std::int64_t window = 8192;
+    const std::vector<std::int64_t>& runs = dataset.runs();
+    std::vector<std::size_t> turns(runs.size());
+    std::iota(turns.begin(), turns.end(), 0);
+    const auto size = static_cast<std::uint64_t>(dataset.size());  // draws from there on are those of the runs
+    for (std::size_t i = turns.size(); i > 1; --i) std::swap(turns[i - 1], turns[static_cast<std::size_t>(rng.below(size + i, static_cast<std::int64_t>(i)))]);
+    std::vector<std::int64_t> order;
+    for (const std::size_t turn : turns)
+        for (std::int64_t i = runs[turn], end = turn + 1 < runs.size() ? runs[turn + 1] : dataset.size(); i < end; ++i) order.push_back(i);
+    for (std::size_t i = 0; i < order.size(); ++i) {
+        const auto room = std::min<std::int64_t>(window, static_cast<std::int64_t>(order.size() - i));
+        std::swap(order[i], order[i + static_cast<std::size_t>(rng.below(i, room))]);
+    }
+    return order;
+}
+
+}  // namespace
+
 Loader::Loader(DatasetPtr dataset, LoaderSpec spec) : plan_(std::make_shared<const Plan>(std::move(dataset), std::move(spec))) {}
 
 std::int64_t Loader::steps() const { return plan_->steps; }
@@ -232,10 +274,13 @@ const Dataset& Loader::dataset() const { return *plan_->dataset; }
 const LoaderSpec& Loader::spec() const { return plan_->spec; }
 
 std::vector<std::int64_t> Loader::order(std::int64_t epoch) const {
-    std::vector<std::int64_t> order(static_cast<std::size_t>(plan_->dataset->size()));
+    const Dataset& dataset = *plan_->dataset;
+    const Rng rng(plan_->spec.seed, hash_name("shuffle"), static_cast<std::uint64_t>(epoch));
+    if (plan_->spec.shuffle && !plan_->spec.weights.empty()) return drawn(plan_->spec.weights, rng);
+    std::vector<std::int64_t> order(static_cast<std::size_t>(dataset.size()));
     std::iota(order.begin(), order.end(), 0);
     if (!plan_->spec.shuffle) return order;
-    const Rng rng(plan_->spec.seed, hash_name("shuffle"), static_cast<std::uint64_t>(epoch));
+    if (!dataset.runs().empty()) return shuffled_runs(dataset, rng);
     for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[static_cast<std::size_t>(rng.below(i, static_cast<std::int64_t>(i)))]);
     return order;
 }

@@ -13,7 +13,10 @@ const std::vector<std::pair<std::string, std::string>>& dataset_names() {
         {"cifar10", "cifar10:DIR          50,000 + 10,000, 32x32 colour: *.bin, cifar-10-binary.tar.gz or cifar10-{train,test}-jpg.tar.xz"},
         {"cifar100", "cifar100:DIR         the same with 100 classes: train.bin, test.bin or cifar-100-binary.tar.gz"},
         {"cifar10-lossless", "cifar10-lossless:DIR one file of CIFAR-10 records (.bin, .bin.gz, .bin.xz), the same for every split"},
-        {"folder", "folder:DIR           a sub-folder of *.jpg and *.png per class; optional train/ and val/ or test/ above them"},
+        {"folder", "folder:DIR           a sub-folder of *.jpg, *.png, ... per class; optional train/ and val/ or test/ above them"},
+        {"csv", "csv:FILE             columns file and label, optional name and split"},
+        {"shards", "shards:DIR           {train,val,test}-*.tar in WebDataset's layout: KEY.jpg, KEY.cls; 'fovea data pack' writes them"},
+        {"imagenet500", "imagenet500:DIR      500 pictures with ImageNet's labels: labels.csv, classes.csv, images/"},
     };
     return names;
 }
@@ -40,6 +43,9 @@ DatasetPtr open_dataset(std::string_view text, Split split) {
     if (name == "cifar10") return cifar10(directory, split);
     if (name == "cifar100") return cifar100(directory, split);
     if (name == "cifar10-lossless") return cifar10_file(directory);
+    if (name == "csv") return csv_pictures(directory, split);
+    if (name == "shards") return shards(directory, split);
+    if (name == "imagenet500") return imagenet500(directory);
     return image_folder(directory, split);
 }
 

@@ -16,12 +16,15 @@ void check_size(std::string_view name, std::int64_t width, std::int64_t height, 
 
 Image decode_image(std::span<const std::byte> bytes, std::string_view name, int channels, const DecodeLimits& limits) {
     require<ArgumentError>(channels == 1 || channels == 3, "decode '{}': channels must be 1 or 3, got {}", name, channels);
-    require<FormatError>(!bytes.empty(), "decode '{}': the file is empty, expected JPEG or PNG", name);
+    require<FormatError>(!bytes.empty(), "decode '{}': the file is empty, expected a picture", name);
     if (is_jpeg(bytes)) return with_channels(upright(decode_jpeg(bytes, name, limits), exif_orientation(bytes)), channels);
     if (is_png(bytes)) return with_channels(decode_png(bytes, name, limits), channels);
+    if (is_webp(bytes)) return with_channels(decode_webp(bytes, name, limits), channels);
+    if (is_netpbm(bytes)) return with_channels(decode_netpbm(bytes, name, limits), channels);
+    if (is_bmp(bytes)) return with_channels(decode_bmp(bytes, name, limits), channels);
     std::string start;
     for (std::size_t i = 0; i < std::min<std::size_t>(bytes.size(), 4); ++i) start += fmt::format("{}{:02x}", i ? " " : "", static_cast<unsigned>(bytes[i]));
-    fail<FormatError>("decode '{}': neither JPEG (ff d8 ff) nor PNG (89 50 4e 47), the file starts with {}", name, start);
+    fail<FormatError>("decode '{}': none of JPEG (ff d8 ff), PNG (89 50 4e 47), WebP, BMP and PPM; the file starts with {}", name, start);
 }
 
 Image read_image(const std::filesystem::path& path, int channels, const DecodeLimits& limits) {

@@ -34,7 +34,7 @@ TEST(Decode, SaysWhereATruncatedFileEnds) {
               fmt::format("decode 'cat.jpg': JPEG ends after {} bytes, at row 14 of 29", jpeg.size() - 100));
     EXPECT_EQ(decode_message(std::span(jpeg).first(100), "cat.jpg"), "decode 'cat.jpg': JPEG ends after 100 bytes, before its picture is complete");
     EXPECT_EQ(decode_message(std::span(png).first(80), "cat.png"), "decode 'cat.png': PNG ends after 80 bytes, before its picture is complete");
-    EXPECT_EQ(decode_message({}, "empty"), "decode 'empty': the file is empty, expected JPEG or PNG");
+    EXPECT_EQ(decode_message({}, "empty"), "decode 'empty': the file is empty, expected a picture");
 }
 
 TEST(Decode, RejectsEveryPrefixOfAFile) {
@@ -53,7 +53,7 @@ TEST(Decode, SaysWhichByteIsWrong) {
     for (std::size_t i = jpeg.size() - 60; i < jpeg.size() - 40; ++i) jpeg[i] = std::byte{0xFF};
     EXPECT_TRUE(decode_message(jpeg, "x.jpg").starts_with("decode 'x.jpg': bad JPEG at byte ")) << decode_message(jpeg, "x.jpg");
     const std::string text = "GIF89a";
-    EXPECT_EQ(decode_message(std::as_bytes(std::span(text)), "x.gif"), "decode 'x.gif': neither JPEG (ff d8 ff) nor PNG (89 50 4e 47), the file starts with 47 49 46 38");
+    EXPECT_EQ(decode_message(std::as_bytes(std::span(text)), "x.gif"), "decode 'x.gif': none of JPEG (ff d8 ff), PNG (89 50 4e 47), WebP, BMP and PPM; the file starts with 47 49 46 38");
 }
 
 TEST(Decode, RefusesPicturesBeyondTheLimitBeforeReadingThem) {

@@ -1,6 +1,6 @@
-# oneDNN and Highway as targets, for the build and for whoever links an installed static fovea.
-# Debian's dnnl-config.cmake asks for OpenCL, which the CPU engine does not use: the library is found directly.
-foreach(library dnnl hwy)
+# Libraries without a usable CMake package of their own, as targets, for the build and for whoever links an installed static fovea.
+# (Debian's dnnl-config.cmake asks for OpenCL, which the CPU engine does not use; Highway, WebP and libcsv have none there.)
+foreach(library dnnl hwy webp csv)
   if(NOT TARGET fovea_external::${library})
     find_library(FOVEA_${library}_LIBRARY ${library} REQUIRED)
     mark_as_advanced(FOVEA_${library}_LIBRARY)

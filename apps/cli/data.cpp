@@ -1,0 +1,111 @@
+// fovea data pack | verify: data sets as files.
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include <fmt/format.h>
+
+#include "command.h"
+#include "fovea/data.h"
+
+namespace fovea::cli {
+
+namespace {
+
+struct DataArguments {
+    Common common;
+    std::string data, out, split = "train", prefix;
+    double shard_mib = 256;
+    std::int64_t show = 10;
+};
+
+Split split_of(const std::string& name) { return name == "train" ? Split::train : name == "val" ? Split::val : Split::test; }
+
+/// A line that is written again while it grows, on a terminal only.
+class Counter {
+public:
+    Counter(std::string what, std::int64_t total) : what_(std::move(what)), total_(total) {}
+    void operator()(std::int64_t done) {
+        const auto now = std::chrono::steady_clock::now();
+        if (!is_terminal_ || (done < total_ && now - shown_ < std::chrono::milliseconds(100))) return;
+        shown_ = now;
+        const double seconds = std::chrono::duration<double>(now - begin_).count(), rate = seconds > 0 ? static_cast<double>(done) / seconds : 0;
+        fmt::print(stderr, "\r{} {} {}/{}  {}/s  {} left \x1b[K{}", what_, bar(static_cast<double>(done) / static_cast<double>(total_), 24), commas(done), commas(total_), short_count(rate),
+                   duration(rate > 0 ? static_cast<double>(total_ - done) / rate : 0), done == total_ ? "\r\x1b[K" : "");
+        std::fflush(stderr);
+    }
+
+private:
+    std::string what_;
+    std::int64_t total_;
+    bool is_terminal_ = ::isatty(STDERR_FILENO) == 1;
+    std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now(), shown_{};
+};
+
+void pack(const DataArguments& a) {
+    const DatasetPtr data = open_dataset(a.data, split_of(a.split));
+    Counter progress("packed", data->size());
+    const std::int64_t count = write_shards(*data, a.out, a.prefix.empty() ? a.split : a.prefix, static_cast<std::size_t>(a.shard_mib * 1024 * 1024), [&](std::int64_t done) { progress(done); });
+    if (a.common.json) return print_document({{"out", a.out}, {"shards", count}, {"pictures", data->size()}, {"classes", data->classes()}});
+    fmt::print("{} pictures of {} in {} shard{}: 'fovea train MODEL --data shards:{}'\n", commas(data->size()), data->name(), count, count == 1 ? "" : "s", a.out);
+}
+
+void verify_data(const DataArguments& a) {
+    const DatasetPtr data = open_dataset(a.data, split_of(a.split));
+    Counter progress("looked at", data->size());
+    const DatasetReport report = verify(*data, [&](std::int64_t done) { progress(done); });
+    const auto& classes = data->classes();
+    if (a.common.json) {
+        Json counts = Json::object();
+        for (std::size_t c = 0; c < classes.size(); ++c) counts[classes[c]] = report.per_class[c];
+        Json duplicates = Json::array();
+        for (const auto& [picture, earlier] : report.duplicates) duplicates.push_back({data->key(picture), data->key(earlier)});
+        print_document({{"data", data->name()}, {"pictures", report.pictures}, {"readable", report.readable}, {"classes", counts}, {"least", {report.least_width, report.least_height}},
+                        {"most", {report.most_width, report.most_height}}, {"damaged", report.damaged}, {"duplicates", duplicates}});
+    } else {
+        fmt::print("{}: {} pictures, {} readable, {}x{} to {}x{} pixels\n\n", data->name(), commas(report.pictures), commas(report.readable), report.least_width, report.least_height,
+                   report.most_width, report.most_height);
+        const std::int64_t most = std::ranges::max(report.per_class);
+        std::vector<std::vector<std::string>> rows{{"class", "pictures", "", ""}};
+        const auto shown = std::min<std::size_t>(classes.size(), 50);
+        for (std::size_t c = 0; c < shown; ++c)
+            rows.push_back({classes[c], commas(report.per_class[c]), bar(most ? static_cast<double>(report.per_class[c]) / static_cast<double>(most) : 0, 24), report.per_class[c] ? "" : "empty"});
+        fmt::print("{}", table(rows, "<><<"));
+        if (shown < classes.size()) fmt::print("... and {} classes more\n", classes.size() - shown);
+        const auto list = [&](const auto& items, const std::string& title, const auto& text) {
+            if (items.empty()) return;
+            fmt::print("\n{} {}\n", items.size(), title);
+            for (std::size_t i = 0; i < std::min(items.size(), static_cast<std::size_t>(a.show)); ++i) fmt::print("  {}\n", text(items[i]));
+            if (items.size() > static_cast<std::size_t>(a.show)) fmt::print("  ... and {} more (--show)\n", items.size() - static_cast<std::size_t>(a.show));
+        };
+        list(report.damaged, "damaged", [](const std::string& message) { return message; });
+        list(report.duplicates, "with the same pixels as an earlier one", [&](const auto& pair) { return fmt::format("{} = {}", data->key(pair.first), data->key(pair.second)); });
+    }
+    if (!report.damaged.empty()) throw Error(fmt::format("{} of {} pictures of '{}' are damaged", report.pictures - report.readable, report.pictures, data->name()));
+}
+
+}  // namespace
+
+void add_data(CLI::App& app) {
+    CLI::App* data = app.add_subcommand("data", "Data sets as files: pack them into tar shards, look through them");
+    data->require_subcommand(1);
+    const auto add = [&](const std::string& name, const std::string& help, void (*run)(const DataArguments&)) {
+        auto a = std::make_shared<DataArguments>();
+        CLI::App* command = data->add_subcommand(name, help);
+        command->add_option("data", a->data, "NAME or NAME:PLACE, as for 'fovea train --data'")->required();
+        command->add_option("--split", a->split, "train, val or test")->check(CLI::IsMember({"train", "val", "test"}));
+        a->common.add_to(*command);
+        command->callback([a, run] { run(*a); });
+        return std::pair(command, a);
+    };
+    const auto [packing, p] = add("pack", "Write tar shards in WebDataset's layout", pack);
+    packing->add_option("--out", p->out, "Folder of the shards")->required();
+    packing->add_option("--shard-size", p->shard_mib, "MiB of pictures in a shard")->check(CLI::PositiveNumber);
+    packing->add_option("--prefix", p->prefix, "Shards are PREFIX-000000.tar ... (the split's name)");
+    const auto [looking, v] = add("verify", "Decode every picture: counts, sizes, damaged ones, duplicates; fails when one is damaged", verify_data);
+    looking->add_option("--show", v->show, "Damaged pictures and duplicates to print")->check(CLI::NonNegativeNumber);
+}
+
+}  // namespace fovea::cli
