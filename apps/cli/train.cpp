@@ -50,6 +50,9 @@ Recipe resolve(const TrainArguments& a) {
     auto settings = a.settings;
     if (!a.model.empty()) settings.emplace_back("model", a.model);
     if (a.seed_is_given()) settings.emplace_back("seed", std::to_string(a.common.seed));
+    // Weights that are asked for take the place of a recipe's way to begin.
+    const auto names = [&](std::string_view key) { return std::ranges::any_of(settings, [&](const auto& entry) { return entry.first == key; }); };
+    if (names("weights") && !names("init")) settings.emplace_back("init", "");
     const fs::path kept = fs::path(a.out) / "recipe.toml";
     Recipe recipe;
     if (!a.recipe.empty()) {
