@@ -4,6 +4,7 @@
 #include <cstring>
 #include <mutex>
 #include <optional>
+#include <span>
 
 #include "core/team.h"
 #include "runtime/denormals.h"
@@ -78,10 +79,6 @@ struct Session::Impl final : Stages {
         const auto start = Clock::now();
         phase.run(args, part);
         records[static_cast<std::size_t>(thread)].push_back({it.line, std::chrono::duration<double, std::milli>(start - run_start).count(), ms_since(start), thread});
-    }
-
-    [[nodiscard]] const Phase& phase_of(const std::pair<int, int>& place) const {
-        return program.items[static_cast<std::size_t>(place.first)].kernel.phases[static_cast<std::size_t>(place.second)];
     }
 
     [[nodiscard]] std::span<const int> pieces(std::size_t stage) const override { return program.stages[stage].pieces; }
