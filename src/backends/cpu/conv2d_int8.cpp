@@ -1,6 +1,6 @@
 // Convolutions on bytes by oneDNN: products summed in s32, times scale of map and weight, plus residual, activation, and rounded to the
 // next map's grid where a fake_quantize alone reads the result. In oneDNN 2.6 the bias enters before the scales, so it is divided by them.
-#include "backends/cpu/conv_primitives.h"
+#include "backends/cpu/conv_pieces.h"
 #include "backends/cpu/int8.h"
 #include "backends/cpu/kernels.h"
 
@@ -117,21 +117,26 @@ std::optional<Kernel> plan_int8_conv2d(const Node& node, const PlanContext& cont
     if (output.is_bytes() && output.grid.zero_point != 0) attr.set_zero_points(DNNL_ARG_DST, 0, {static_cast<std::int32_t>(output.grid.zero_point)});
 
     const auto target = output.is_bytes() ? (output.grid.low < 0 ? memory::data_type::s8 : memory::data_type::u8) : memory::data_type::f32;
-    BySize sized;
+    const ConvLines lines{x[2], y[2], g.stride[0], (w[2] - 1) * (g.dilation[0] + 1) + 1, g.before[0], g.after[0]};
+    const std::vector<ConvPiece> pieces = pieces_of(context, lines, false, sharded, y, y.elements() * w[1] * w[2] * w[3], w.elements());
+    std::map<PieceSize, Sized, std::greater<>> sized;
+    for (const ConvPiece& piece : pieces) sized[piece.size()];
     memory::desc weights(weight_dims(w, g.groups), memory::data_type::s8, memory::format_tag::any);
     std::string name;
     std::size_t scratch = 0;
-    std::unique_ptr<SingleThreaded> single = !context.has_team() ? std::make_unique<SingleThreaded>() : nullptr;
+    const SingleThreaded single;
     try {
-        for (const std::int64_t rows : part_sizes(context, sharded, x[0])) {
-            const dnnl::convolution_forward::primitive_desc pd({dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, byte_map(with_rows(x, rows), source->data_type()), weights,
-                                                                has_bias ? plain_desc({w[0]}) : memory::desc(), byte_map(with_rows(y, rows), target), g.stride, g.dilation, g.before, g.after},
+        for (auto& [size, s] : sized) {
+            const auto [samples, out_lines, in_lines, before, after] = size;
+            const dnnl::convolution_forward::primitive_desc pd({dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, byte_map({samples, x[1], in_lines, x[3]}, source->data_type()), weights,
+                                                                has_bias ? plain_desc({w[0]}) : memory::desc(), byte_map({samples, y[1], out_lines, y[3]}, target), g.stride, g.dilation,
+                                                                memory::dims{before, g.before[1]}, memory::dims{after, g.after[1]}},
                                                                attr, engine());
             if (is_slow(pd.impl_info_str())) return {};
             weights = pd.weights_desc();
             name = pd.impl_info_str();
             scratch = std::max(scratch, (pd.scratchpad_desc().get_size() + 63) / 64 * 64);
-            sized[rows] = {dnnl::convolution_forward(pd), pd.src_desc(), pd.weights_desc(), pd.dst_desc(), pd.bias_desc(), pd.scratchpad_desc()};
+            s = {dnnl::convolution_forward(pd), pd.src_desc(), pd.weights_desc(), pd.dst_desc(), pd.bias_desc(), pd.scratchpad_desc()};
         }
     } catch (const dnnl::error&) {
         return {};
@@ -152,15 +157,16 @@ std::optional<Kernel> plan_int8_conv2d(const Node& node, const PlanContext& cont
     kernel.out = {output.layout};
     if (has_residual) kernel.in_place = {3};
     kernel.through = output.through;
-    const std::int64_t width = output.is_bytes() ? 1 : 4, x_row = x.elements() / x[0], y_row = y.elements() / y[0] * width;
-    Phase phase{.kind = sharded ? Phase::Kind::rows : context.has_team() ? Phase::Kind::team : Phase::Kind::split, .row_reads = sharded ? 0b1001u : 0u};
-    kernel.scratch_bytes = scratch * static_cast<std::size_t>(sharded ? context.parts() : 1);
-    phase.run = [sized, x_row, y_row, scratch, has_residual, all = x[0], sharded](const KernelArgs& args, const Part& part) {
-        const std::int64_t begin = sharded ? part.begin : 0, rows = sharded ? part.end - part.begin : all;
-        const Sized& s = sized.at(rows);
-        std::byte* to = args.out[0] + begin * y_row;
-        if (has_residual && args.in[3] != args.out[0]) std::copy_n(args.in[3] + begin * y_row, rows * y_row, to);
-        execute(s.primitive, {{DNNL_ARG_SRC, &s.a, args.in[0] + begin * x_row},
+    const std::int64_t width = output.is_bytes() ? 1 : 4, x_line = x[1] * x[3], y_line = y[1] * y[3] * width;
+    Phase phase{.kind = sharded ? Phase::Kind::rows : Phase::Kind::split, .parts = static_cast<int>(pieces.size()), .row_reads = sharded ? 0b1001u : 0u, .uses_scratch = scratch > 0};
+    kernel.scratch_bytes = scratch * pieces.size();
+    phase.run = [sized, pieces, x_line, y_line, x_lines = x[2], y_lines = y[2], scratch, has_residual](const KernelArgs& args, const Part& part) {
+        const ConvPiece& piece = pieces[static_cast<std::size_t>(part.index)];
+        const Sized& s = sized.at(piece.size());
+        const std::int64_t at = (piece.sample * y_lines + piece.line) * y_line;
+        std::byte* to = args.out[0] + at;
+        if (has_residual && args.in[3] != args.out[0]) std::copy_n(args.in[3] + at, piece.samples * piece.lines * y_line, to);
+        execute(s.primitive, {{DNNL_ARG_SRC, &s.a, args.in[0] + (piece.sample * x_lines + piece.in_line) * x_line},
                               {DNNL_ARG_WEIGHTS, &s.b, args.in[1]},
                               {DNNL_ARG_BIAS, &s.bias, args.in.size() > 2 ? args.in[2] : nullptr},
                               {DNNL_ARG_DST, &s.c, to},

@@ -23,11 +23,6 @@ struct ConvGeometry {
     }
 };
 
-[[nodiscard]] inline Shape with_rows(Shape shape, std::int64_t rows) {
-    shape[0] = rows;
-    return shape;
-}
-
 /// Weights [K, C/g, R, S] as oneDNN takes them: [g, K/g, C/g, R, S] when there are groups.
 [[nodiscard]] inline dnnl::memory::dims weight_dims(const Shape& w, std::int64_t groups) {
     if (groups == 1) return dims_of(w);
@@ -45,21 +40,10 @@ struct ConvGeometry {
 }
 [[nodiscard]] inline bool is_slow(const char* implementation) { return is_reference(implementation) || std::string_view(implementation).find("gemm") != std::string_view::npos; }
 
-/// The sizes of batch a program's parts have, each with its own primitive.
-[[nodiscard]] inline std::vector<std::int64_t> part_sizes(const PlanContext& context, bool sharded, std::int64_t batch) {
-    if (!sharded) return {batch};
-    std::vector<std::int64_t> sizes;
-    for (int p = 0; p < context.parts(); ++p) sizes.push_back(context.row_bounds[static_cast<std::size_t>(p) + 1] - context.row_bounds[static_cast<std::size_t>(p)]);
-    std::ranges::sort(sizes, std::greater<>{});
-    sizes.erase(std::ranges::unique(sizes).begin(), sizes.end());
-    return sizes;
-}
-
-/// A primitive for one size of batch, with the descriptors its arguments need.
+/// A primitive for one size of piece, with the descriptors its arguments need.
 struct Sized {
     dnnl::primitive primitive;
     dnnl::memory::desc a, b, c, bias, scratch;
 };
-using BySize = std::map<std::int64_t, Sized>;
 
 }  // namespace fovea::cpu
