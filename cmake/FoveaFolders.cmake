@@ -24,7 +24,7 @@ function(fovea_generate_recipe_list out)
     file(READ ${recipe} text)
     string(APPEND entries "        {\"${stem}\", R\"toml(${text})toml\"},\n")
   endforeach()
-  set(text "// Generated from recipes/*.toml.\n#include \"fovea/recipe.h\"\n\nnamespace fovea {\n\nconst std::vector<std::pair<std::string, std::string>>& shipped_recipes() {\n    static const std::vector<std::pair<std::string, std::string>> recipes{\n${entries}    };\n    return recipes;\n}\n\n}  // namespace fovea\n")
+  set(text "// Generated from recipes/*.toml.\n#include \"fovea/train.h\"\n\nnamespace fovea {\n\nconst std::vector<std::pair<std::string, std::string>>& shipped_recipes() {\n    static const std::vector<std::pair<std::string, std::string>> recipes{\n${entries}    };\n    return recipes;\n}\n\n}  // namespace fovea\n")
   file(CONFIGURE OUTPUT ${out} CONTENT "${text}" @ONLY)
 endfunction()
 

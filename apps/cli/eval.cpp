@@ -6,7 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "command.h"
-#include "fovea/views.h"
+#include "fovea/train.h"
 #include "network.h"
 
 namespace fovea::cli {

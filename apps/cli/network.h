@@ -11,7 +11,6 @@
 #include "fovea/image.h"
 #include "fovea/io.h"
 #include "fovea/models.h"
-#include "fovea/recipe.h"
 #include "fovea/train.h"
 
 namespace fovea::cli {

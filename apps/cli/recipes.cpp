@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "command.h"
-#include "fovea/recipe.h"
+#include "fovea/train.h"
 
 namespace fovea::cli {
 

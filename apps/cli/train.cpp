@@ -16,7 +16,6 @@
 #include "fovea/io.h"
 #include "fovea/models.h"
 #include "fovea/nn.h"
-#include "fovea/recipe.h"
 #include "fovea/train.h"
 #include "network.h"
 
@@ -65,8 +64,8 @@ Recipe resolve(const TrainArguments& a) {
         std::vector<std::pair<std::string, std::string>> first;
         std::ranges::copy_if(settings, std::back_inserter(first), [](const auto& entry) { return entry.first == "data"; });
         override_recipe(named, first);
-        if (a.model.empty()) throw ArgumentError("name a model (see 'fovea models') or a --recipe (see 'fovea recipes')");
-        if (named.data.empty()) throw ArgumentError("--data is required: fashion-mnist, mnist:DIR, cifar10:DIR, cifar100:DIR, folder:DIR");
+        if (a.model.empty()) throw CLI::ValidationError("name a model (see 'fovea models') or a --recipe (see 'fovea recipes')");
+        if (named.data.empty()) throw CLI::ValidationError("--data is required: fashion-mnist, mnist:DIR, cifar10:DIR, cifar100:DIR, folder:DIR");
         recipe = recipe_for(is_onnx(a.model) ? a.model : find_model(a.model).name, open_dataset(named.data, Split::train)->image_shape()[2]);
         recipe.model.clear(), recipe.data.clear();
     }

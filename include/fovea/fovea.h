@@ -13,8 +13,6 @@
 #include "fovea/ops.h"
 #include "fovea/passes.h"
 #include "fovea/quantize.h"
-#include "fovea/recipe.h"
 #include "fovea/runtime.h"
 #include "fovea/tasks.h"
 #include "fovea/train.h"
-#include "fovea/views.h"

@@ -7,7 +7,7 @@
 
 #include "core/text.h"
 #include "fovea/passes.h"
-#include "fovea/views.h"
+#include "fovea/train.h"
 
 namespace fovea {
 

@@ -1,5 +1,5 @@
 // A recipe as keys: set one by one, checked as a whole, written back.
-#include "fovea/recipe.h"
+#include "fovea/train.h"
 
 #include <algorithm>
 #include <cmath>

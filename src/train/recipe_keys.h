@@ -1,7 +1,7 @@
 // The keys of a recipe: the one list that reading, overriding and writing share.
 #pragma once
 
-#include "fovea/recipe.h"
+#include "fovea/train.h"
 
 namespace fovea {
 

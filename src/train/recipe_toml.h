@@ -1,7 +1,7 @@
 // TOML text <-> keys with values. The only place that includes toml++.
 #pragma once
 
-#include "fovea/recipe.h"
+#include "fovea/train.h"
 
 namespace fovea {
 

@@ -1,5 +1,5 @@
 // Crops, mirror images and scales of one picture.
-#include "fovea/views.h"
+#include "fovea/train.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,5 +1,5 @@
 // Any text as a recipe: one that is written and read again alike, or one sentence.
-#include "fovea/recipe.h"
+#include "fovea/train.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace fovea;

@@ -1,5 +1,5 @@
 // Recipes: reading, overriding, writing, and that every shipped one trains what it says.
-#include "fovea/recipe.h"
+#include "fovea/train.h"
 
 #include <fstream>
 

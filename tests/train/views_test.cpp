@@ -1,5 +1,5 @@
 // Several views of a picture, several networks, and classifiers on larger pictures.
-#include "fovea/views.h"
+#include "fovea/train.h"
 
 #include "fovea/models.h"
 #include "fovea/nn.h"
