@@ -1,6 +1,5 @@
 // compile(): passes, then kernels and layouts node by node, then stages and memory.
 #include <algorithm>
-#include <limits>
 
 #include "fovea/passes.h"
 #include "runtime/executable.h"
@@ -375,14 +374,16 @@ Executable compile(const Graph& graph, const std::map<std::string, Shape>& input
         Planner(*program, options).run();
         return program;
     };
-    std::size_t least = std::numeric_limits<std::size_t>::max();
+    std::shared_ptr<Executable::Impl> least;
     for (Recompute mode : {Recompute::none, Recompute::cheap, Recompute::blocks}) {
-        if (options.inference ? mode != Recompute::none : mode < options.recompute) continue;
+        if (options.inference && mode != Recompute::none) break;
+        // The scratch of what is made twice may outweigh small maps: the smallest arena up to the mode asked for is taken.
         auto program = planned(mode);
-        least = std::min(least, program->arena_bytes);
-        if (options.memory_limit == 0 || program->arena_bytes <= options.memory_limit) return Executable(std::move(program));
+        if (!least || program->arena_bytes < least->arena_bytes) least = std::move(program);
+        if (!options.inference && mode < options.recompute) continue;
+        if (options.memory_limit == 0 || least->arena_bytes <= options.memory_limit) return Executable(std::move(least));
     }
-    fail<ArgumentError>("compile: the arena takes {} bytes{}, the limit is {}; a smaller batch takes less", least,
+    fail<ArgumentError>("compile: the arena takes {} bytes{}, the limit is {}; a smaller batch takes less", least->arena_bytes,
                         options.inference ? "" : " whatever is made again", options.memory_limit);
 }
 

@@ -51,7 +51,7 @@ TEST(Recompute, DropoutKeepsTheKeyOfItsMask) {
     for (const Node& node : again.nodes())
         if (op_name(node) == "dropout") ++keys[node.attrs.text("key")];
     EXPECT_EQ(keys.size(), 4u);  // forward, reverse and made again
-    EXPECT_GE(std::ranges::max(keys, {}, [](const auto& k) { return k.second; }).second, 3) << again.print();
+    EXPECT_TRUE(std::ranges::any_of(keys, [](const auto& key) { return key.second >= 3; })) << again.print();
 }
 
 TEST(Recompute, ACopyStandsBehindTheForwardPass) {
@@ -59,7 +59,7 @@ TEST(Recompute, ACopyStandsBehindTheForwardPass) {
     int first_backward = -1;
     for (const Node& node : again.nodes()) {
         if (first_backward < 0 && op_name(node).find("_backward") != std::string_view::npos) first_backward = node.id;
-        if (op_name(node) == "batch_norm_apply") EXPECT_GE(first_backward, 0) << node.path;
+        if (op_name(node) == "batch_norm_apply") { EXPECT_GE(first_backward, 0) << node.path; }
     }
 }
 
