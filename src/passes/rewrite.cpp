@@ -99,7 +99,7 @@ Graph to_inference(const Graph& graph) {
     const auto old = [&](const Node& node, int output) { return Value(const_cast<Graph*>(&graph), node.id, output); };
     for (const Node& node : graph.nodes()) {
         if (node.op->is_identity_at_inference) {
-            rewrite.set(old(node, 0), rewrite(node.inputs[0]));
+            if (rewrite.has(node.inputs[0])) rewrite.set(old(node, 0), rewrite(node.inputs[0]));  // not in a reverse pass
         } else if (node.op->name == "batch_norm") {
             std::vector<Value> inputs;
             for (const Value& input : node.inputs) inputs.push_back(rewrite(input));

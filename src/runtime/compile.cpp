@@ -383,7 +383,7 @@ Executable compile(const Graph& graph, const std::map<std::string, Shape>& input
         if (!options.inference && mode < options.recompute) continue;
         if (options.memory_limit == 0 || least->arena_bytes <= options.memory_limit) return Executable(std::move(least));
     }
-    fail<ArgumentError>("compile: the arena takes {} bytes{}, the limit is {}; a smaller batch takes less", least->arena_bytes,
+    fail<Error>("compile: the arena takes {} bytes{}, the limit is {}; a smaller batch takes less", least->arena_bytes,
                         options.inference ? "" : " whatever is made again", options.memory_limit);
 }
 

@@ -90,8 +90,10 @@ std::optional<Kernel> plan_int8_conv2d(const Node& node, const PlanContext& cont
     const bool sharded = context.is_sharded() && x[0] == context.rows;
     const Int8Layout* residual = has_residual ? stored_int8(node.inputs[3], context) : nullptr;
     dnnl::post_ops probe;
-    // Bytes are written where all that lies before the rounding is part of the primitive.
-    const Int8Output output = has_residual == (residual != nullptr) && append_activation(probe, node) ? Int8Output(node, context) : Int8Output(y);
+    // Bytes are written where all that lies before the rounding is part of the primitive. oneDNN 2.6 leaves out the third of three
+    // elementwise steps (hard_sigmoid is two, the grid's scale one).
+    const bool is_part = append_activation(probe, node) && probe.len() < 2;
+    const Int8Output output = has_residual == (residual != nullptr) && is_part ? Int8Output(node, context) : Int8Output(y);
 
     const std::vector<double> weight_scale = node.attrs.reals("weight_scale");
     const std::string activation = node.attrs.text("activation");
