@@ -33,7 +33,7 @@ std::string as_cifar_records(const Dataset& dataset) {
 TEST(Sha256, EqualsThePublishedExample) { EXPECT_EQ(sha256("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"); }
 
 TEST(OpenDataset, NamesTheNearestAndAsksForADirectory) {
-    EXPECT_EQ(message_of<ArgumentError>([] { (void)open_dataset("cifar:x", Split::train); }), "no data set 'cifar'; nearest: cifar10, cifar100, mnist");
+    EXPECT_EQ(message_of<ArgumentError>([] { (void)open_dataset("cifar:x", Split::train); }), "no data set 'cifar'; nearest: cifar10, cifar100, csv");
     EXPECT_EQ(message_of<ArgumentError>([] { (void)open_dataset("mnist", Split::train); }), "data set 'mnist' needs its directory: mnist:DIR");
     EXPECT_EQ(message_of<ArgumentError>([] { (void)cifar10("x", Split::val); }), "data set 'cifar10:x (val)' has no val split; take a part of train with subset()");
     EXPECT_EQ(message_of([] { (void)open_dataset("folder:no/such", Split::train); }), "open 'no/such': no such file or directory");
@@ -121,7 +121,7 @@ TEST(ImageFolder, FindsClassesInOrderAndSplitsWhereTheyAre) {
     EXPECT_EQ(message_of([&] { (void)image_folder(divided.path(), Split::test); }), fmt::format("open '{}': no val/ and no test/ there", divided.path().string()));
     divided.write("val/a/notes.txt", "");
     EXPECT_EQ(message_of([&] { (void)image_folder(divided.path(), Split::val); }),
-              fmt::format("open '{}': no *.jpg, *.jpeg or *.png in its 1 class folders", (divided.path() / "val").string()));
+              fmt::format("open '{}': no *.jpg, *.png, *.webp, *.bmp or *.ppm in its 1 class folders", (divided.path() / "val").string()));
 }
 
 TEST(ImageFolder, ADamagedPictureIsCountedAndNamedOnce) {

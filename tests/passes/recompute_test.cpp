@@ -129,7 +129,7 @@ TEST(Recompute, AMemoryLimitTakesTheFirstModeThatFits) {
     const Executable blocks = compiled(cheap.arena_bytes() - 1);
     EXPECT_EQ(blocks.recomputed().mode, Recompute::blocks);
     EXPECT_LT(blocks.arena_bytes(), cheap.arena_bytes());
-    EXPECT_EQ(test::message_of<ArgumentError>([&] { (void)compiled(1000); }),
+    EXPECT_EQ(test::message_of<Error>([&] { (void)compiled(1000); }),
               "compile: the arena takes " + std::to_string(blocks.arena_bytes()) + " bytes whatever is made again, the limit is 1000; a smaller batch takes less");
 }
 
