@@ -14,7 +14,9 @@ std::optional<Kernel> plan_depthwise_conv2d(const Node& node, const PlanContext&
     if (groups == 1 || w[0] != groups || w[1] != 1 || x[1] != groups || y.elements() == 0 || has_residual || !std::ranges::all_of(pad, [](std::int64_t p) { return p >= 0; })) return {};
     const DepthwiseGeometry g{.channels = x[1], .height = x[2], .width = x[3], .out_height = y[2], .out_width = y[3], .kernel_h = w[2], .kernel_w = w[3], .stride_h = stride[0],
                               .stride_w = stride[1], .before_h = pad[0], .before_w = pad[2], .dilation_h = dilation[0], .dilation_w = dilation[1]};
+    // Elsewhere oneDNN's kernel is the faster one (docs/benchmarks.md).
     const auto epilogue = epilogue_of(node);
+    if (!epilogue || epilogue->kind != Epilogue::Kind::silu) return {};
     Kernel kernel;
     kernel.name = std::string("depthwise:") + simd().name;
     kernel.in.resize(node.inputs.size());
@@ -26,7 +28,7 @@ std::optional<Kernel> plan_depthwise_conv2d(const Node& node, const PlanContext&
     kernel.workspace_bytes = static_cast<std::size_t>(g.work()) * sizeof(float);
     const std::int64_t samples = x[0], x_row = x.elements() / samples, y_row = y.elements() / samples;
     // Lines [begin, end) of all samples.
-    const auto run = [=, end_in = epilogue.value_or(Epilogue{})](const KernelArgs& args, std::int64_t begin, std::int64_t end) {
+    const auto run = [=, end_in = *epilogue](const KernelArgs& args, std::int64_t begin, std::int64_t end) {
         for (std::int64_t at = begin; at < end;) {
             const std::int64_t n = at / g.out_height, first = at - n * g.out_height, last = std::min(g.out_height, end - n * g.out_height);
             depthwise()(as_f32(args.out[0]) + n * y_row, as_f32(args.in[0]) + n * x_row, as_f32(args.in[1]), has_bias ? as_f32(args.in[2]) : nullptr, as_f32(args.workspace), g, end_in, first, last);
@@ -43,7 +45,6 @@ std::optional<Kernel> plan_depthwise_conv2d(const Node& node, const PlanContext&
                                      run(args, begin, end);
                                  }});
     }
-    if (!epilogue) kernel.phases.push_back(in_place_phase(context, y, activation_kernel(node)));
     return kernel;
 }
 
