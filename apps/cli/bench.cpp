@@ -191,7 +191,7 @@ Graph in_int8(const Network& network, std::uint64_t seed) {
 }
 
 Bench bench_model(const BenchArguments& a) {
-    Network model = std::filesystem::exists(a.what) ? load_network(a.what, "") : build_network(a.what);
+    Network model = std::filesystem::exists(a.what) ? load_network(a.what, "") : named_network(a.what);
     if (model.parameters.size() == 0 && !a.is_training) model.parameters = make_parameters(model.graph, a.common.seed);
     const Value logits = scores_of(model.graph);
     const std::int64_t classes = logits.shape()[1];
@@ -207,7 +207,7 @@ Bench bench_model(const BenchArguments& a) {
         }
         Graph graph = model.graph.clone();
         const Value scores = scores_of(graph);
-        const Value loss = model.loss ? model.loss(scores, graph.input("label", {dynamic}, DType::i32)) : cross_entropy(scores);
+        const Value loss = model_loss(model.loss, scores, graph.input("label", {dynamic}, DType::i32));
         auto trainer = std::make_shared<Trainer>(loss, Sgd{.lr = 1e-3, .momentum = 0.9}, TrainerSpec{.seed = a.common.seed, .compile = options});
         if (model.parameters.size() > 0) trainer->load(model.parameters);
         const Executable executable = trainer->program().executable({{"image", image}, {"label", Shape{a.batch}}});

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 
 #include <fmt/format.h>
 
@@ -20,7 +19,8 @@ namespace fs = std::filesystem;
 
 struct ConvertArguments {
     Common common;
-    std::string in, out, model, description, only, strip = "module.", class_names, preprocess;
+    std::string in, out, model, description, only, strip = "module.", class_names;
+    PreprocessArguments preprocess;
     std::int64_t classes = 0;
     bool explain = false, new_head = false, allow_missing = false, allow_unexpected = false;
 };
@@ -34,17 +34,6 @@ std::string extension_of(const std::string& path) {
 bool is_pytorch_name(const std::string& path) {
     const std::string extension = extension_of(path);
     return extension == ".pth" || extension == ".pt" || extension == ".th";
-}
-
-std::vector<std::string> lines_of(const std::string& path) {
-    std::ifstream file(path);
-    if (!file) throw FormatError(fmt::format("no file '{}' with class names", path));
-    std::vector<std::string> lines;
-    for (std::string line; std::getline(file, line);) {
-        if (!line.empty() && line.back() == '\r') line.pop_back();
-        if (!line.empty()) lines.push_back(line);
-    }
-    return lines;
 }
 
 /// Without the prefix of DataParallel, when every name has it.
@@ -86,10 +75,10 @@ void convert(const ConvertArguments& a) {
     const Parameters source = stripped(without_optimizer(load_weights(in.string(), &metadata, a.description)), a.strip);
     const std::string format(name_of(weights_format(in.string())));
     CheckpointFacts facts = facts_of(metadata, in.string());
-    const bool is_same_model = a.model.empty() || (!facts.model.empty() && find_model(a.model).name == find_model(facts.model).name);
-    if (!a.model.empty()) facts.model = find_model(a.model).name;
-    if (facts.model.empty() && (a.classes > 0 || a.new_head || !a.only.empty() || !a.class_names.empty() || !a.preprocess.empty()))
-        throw ArgumentError("--classes, --new-head, --only, --class-names and --preprocess need --model: the file does not say what it is of");
+    const bool is_same_model = a.model.empty() || (has_model(facts.model) && find_model(a.model).name == find_model(facts.model).name);
+    if (!a.model.empty()) facts.model = find_model(a.model).name, facts.listing.clear();
+    if (facts.model.empty() && (a.classes > 0 || a.new_head || !a.only.empty() || !a.class_names.empty() || a.preprocess.is_given()))
+        throw ArgumentError("--classes, --new-head, --only, --class-names, --preprocess and what changes it need --model: the file does not say what it is of");
     LoadReport report;
     Parameters target;
     if (facts.model.empty()) {
@@ -99,8 +88,10 @@ void convert(const ConvertArguments& a) {
         for (const std::string& name : source.names()) report.matched.emplace_back(name, name);
     } else {
         ModelOptions options = parse_model_options(is_same_model && !facts.model_options.empty() ? facts.model_options : "{}");
+        if (a.classes > 0 && !facts.listing.empty()) throw ArgumentError("--classes: how many classes a listing tells apart stands in its text");
         if (a.classes > 0) options.classes = a.classes;
-        const Network network = build_network(facts.model, options);
+        facts.model_options = to_text(options);
+        const Network network = fovea::build_network(facts);
         target = make_parameters(network.graph, a.common.seed);
         LoadOptions load{.name = in.string(), .strip_prefix = "", .allow_missing = a.allow_missing, .allow_unexpected = a.allow_unexpected, .only = a.only};
         if (a.new_head || a.classes > 0) load.keep = head_of(network.graph);
@@ -109,13 +100,12 @@ void convert(const ConvertArguments& a) {
         report = compare(target, source, load);
         if (a.explain && !a.common.json) print_report(report, target, source, true);
         if (!a.out.empty()) load_into(target, source, load);
-        facts.model_options = to_text(options);
         if (!is_same_model) facts.preprocess.reset();
         if (!facts.preprocess) facts.preprocess = network.preprocess;
-        if (!a.preprocess.empty()) facts.preprocess = preprocess_preset(a.preprocess);
+        facts.preprocess = a.preprocess.over(*facts.preprocess);
         if (a.classes > 0 || !is_same_model) facts.classes.clear();
-        if (!a.class_names.empty()) facts.classes = lines_of(a.class_names);
-        const std::int64_t outputs = options.classes > 0 ? options.classes : find_model(facts.model).classes;
+        if (!a.class_names.empty()) facts.classes = class_names_of(a.class_names);
+        const std::int64_t outputs = scores_of(network.graph).shape()[-1];
         if (!facts.classes.empty() && static_cast<std::int64_t>(facts.classes.size()) != outputs)
             throw ArgumentError(fmt::format("'{}' names {} classes, {} has {}", a.class_names.empty() ? in.string() : a.class_names, facts.classes.size(), facts.model, outputs));
     }
@@ -147,8 +137,8 @@ void add_convert(CLI::App& app) {
     command->add_option("--strip", a->strip, "Prefix taken off when every name has it (default: module.)");
     command->add_flag("--allow-missing", a->allow_missing, "What the file lacks starts anew");
     command->add_flag("--allow-unexpected", a->allow_unexpected, "What the network lacks is left out");
-    command->add_option("--class-names", a->class_names, "A text file, one class per line");
-    command->add_option("--preprocess", a->preprocess, "Another preparation of pictures than the model's: torchvision, caffe, keras, dlib, darknet, mnist");
+    command->add_option("--class-names", a->class_names, "What the classes are called: a text file, one per line, or imagenet, imagenet1001, mnist, fashion-mnist, cifar10, cifar100");
+    a->preprocess.add_to(*command);
     a->common.add_to(*command);
     command->callback([a] { convert(*a); });
 }

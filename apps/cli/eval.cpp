@@ -20,6 +20,7 @@ struct EvalArguments {
     std::vector<std::int64_t> scales;
     std::int64_t batch = 256, topk = 5;
     int loader_threads = 1;
+    PreprocessArguments preprocess;
 };
 
 /// Cells as wide as the largest count; class names cut to 12 letters.
@@ -49,14 +50,17 @@ std::string confusion_table(const ConfusionMatrix& confusion, const std::vector<
 Evaluation measure(const std::vector<Network>& networks, const DatasetPtr& data, const Views& views, const EvaluateSpec& spec) {
     if (networks.size() == 1 && views.crops == 1 && views.scales.empty()) return evaluate(networks.front().graph, networks.front().parameters, data, spec);
     std::vector<Member> members;
-    for (const Network& network : networks) members.push_back({&network.graph, &network.parameters, network.preprocess, network.lowest_wins});
+    for (const Network& network : networks) members.push_back({&network.graph, &network.parameters, network.preprocess, lowest_wins(network)});
     return evaluate_views(members, data, views, spec);
 }
 
 void eval(const EvalArguments& a) {
     a.common.apply();
     std::vector<Network> networks;
-    for (const std::string& path : a.paths) networks.push_back(load_network(path, a.model, a.checkpoint));
+    for (const std::string& path : a.paths) {
+        networks.push_back(load_network(path, a.model, a.checkpoint));
+        networks.back().preprocess = a.preprocess.over(networks.back().preprocess);
+    }
     const Network& network = networks.front();
     for (const Network& other : networks)
         if (other.classes != network.classes) throw ArgumentError(fmt::format("'{}' and '{}' were trained on different classes: their answers cannot be averaged", a.paths.front(), a.paths[static_cast<std::size_t>(&other - networks.data())]));
@@ -66,8 +70,8 @@ void eval(const EvalArguments& a) {
     spec.k = a.topk;
     spec.preprocess = network.preprocess;
     spec.loader_threads = a.loader_threads;
-    spec.loss = network.loss;
-    spec.lowest_wins = network.lowest_wins;
+    spec.loss = loss_of(network);
+    spec.lowest_wins = lowest_wins(network);
     spec.compile.backend = a.backend;
     const Evaluation result = measure(networks, data, {.crops = a.crops == "dense" ? 0 : std::stoll(a.crops), .scales = a.scales}, spec);
     const std::string weights = fmt::format("{}", fmt::join(a.paths, ", ")), what = networks.size() == 1 ? network.model : fmt::format("{} networks", networks.size());
@@ -121,6 +125,7 @@ void add_eval(CLI::App& app) {
     command->add_option("--topk", a->topk, "k of the top-k accuracy")->check(CLI::Range(1, 1'000'000));
     command->add_option("--loader-threads", a->loader_threads, "Threads that prepare pictures")->check(CLI::Range(0, 256));
     command->add_option("--backend", a->backend, "cpu or reference")->check(CLI::IsMember({"cpu", "reference"}));
+    a->preprocess.add_to(*command);
     a->common.add_to(*command);
     command->callback([a] { eval(*a); });
 }

@@ -19,14 +19,14 @@ struct GraphArguments {
 };
 
 void graph(const GraphArguments& a) {
-    const Network network = build_network(a.model);
+    const Network network = named_network(a.model);
     Shape image = network.graph.inputs().front().shape();
     image[0] = 1;
     Graph net = a.has_loss ? network.graph.clone() : to_inference(network.graph);
     std::map<std::string, Shape> shapes{{net.inputs().front().path(), image}};
     if (a.has_loss) {
         const Value out = scores_of(net), label = net.input("label", {dynamic}, DType::i32);
-        const Value loss = network.loss ? network.loss(out, label) : cross_entropy(out, label);
+        const Value loss = model_loss(network.loss, out, label);
         net.clear_outputs(), net.clear_updates();
         net.output("loss", loss);
         shapes["label"] = {1};

@@ -1,81 +1,69 @@
 #include "network.h"
 
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <tuple>
+
 #include <fmt/format.h>
 
-#include "command.h"
-#include "fovea/calibrate.h"
 #include "fovea/io.h"
 #include "fovea/nn.h"
-#include "fovea/tasks.h"
+#include "fovea/ops.h"
 
 namespace fovea::cli {
 
 namespace fs = std::filesystem;
 
-Network build_listing(const std::string& file, const ListingOptions& options) {
-    Listing listing = load_listing(file, options);
-    for (const std::string& line : listing.notes) note(fmt::format("{}: {}", file, line));
-    Network network;
-    network.model = fmt::format("listing:{}", file);
-    const Shape input = listing.graph.inputs().front().shape();
-    network.graph = std::move(listing.graph);
-    network.preprocess = {.resize_width = input[3], .resize_height = input[2], .channels = static_cast<int>(input[1])};
-    return network;
-}
-
 namespace {
 
-/// How the model's output is trained and read, where that is not cross-entropy.
-void set_loss(Network& network, const ModelCard& card) {
-    if (card.loss == ModelLoss::cross_entropy) return;
-    network.loss = [kind = card.loss](const Value& out, const Value& labels) { return model_loss(kind, out, labels); };
-    network.loss_name = "label_distance";
-    network.lowest_wins = card.loss == ModelLoss::label_distance;
+Network said(Network network) {
+    for (const std::string& line : network.notes) note(fmt::format("{}: {}", network.model.substr(network.model.find(':') + 1), line));
+    return network;
 }
 
-/// An ONNX file as it stands: its weights, its preprocessing and classes where it says them.
-Network read_network(const std::string& path) {
-    OnnxNetwork file = read_onnx(path, {.open_batch = true, .input = "image", .output = "out"});
-    const CheckpointFacts facts = facts_of(file.metadata, path);
-    Network network;
-    network.model = path;
-    network.graph = std::move(file.graph);
-    network.parameters = std::move(file.parameters);
-    network.classes = facts.classes;
-    if (has_model(facts.model)) set_loss(network, find_model(facts.model));
-    if (facts.preprocess) {
-        network.preprocess = *facts.preprocess;
-    } else if (const Shape input = network.graph.inputs().front().shape(); input.rank() == 4) {
-        // Nothing is known but the size: x / 255.
-        network.preprocess.channels = static_cast<int>(input[1]);
-        if (input[2] != dynamic && input[3] != dynamic) network.preprocess.resize_height = input[2], network.preprocess.resize_width = input[3];
-    }
-    return network;
+std::string text_of(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    if (!file) throw FormatError(fmt::format("no file '{}' with a listing", path));
+    std::ostringstream text;
+    text << file.rdbuf();
+    return text.str();
+}
+
+/// A listing for pictures [H, W, C]: where its text leaves the size open theirs is tried first; channels it does not state are theirs.
+Network build_listing_for(const std::string& model, const Shape& image) {
+    const std::string file = model.substr(model.find(':') + 1), text = text_of(file);
+    Network network = build_listing(text, file, {.usual_height = image[0], .usual_width = image[1]});
+    if (image[2] > 0 && network.graph.inputs().front().shape()[1] != image[2])
+        network = build_listing(text, file, {.channels = image[2], .usual_height = image[0], .usual_width = image[1]});
+    return said(std::move(network));
 }
 
 }  // namespace
 
-Network build_network(std::string_view name, const ModelOptions& options) {
-    if (is_onnx(std::string(name))) return read_network(std::string(name));
-    constexpr std::string_view listing = "listing:";
-    if (name.starts_with(listing)) return build_listing(std::string(name.substr(listing.size())), {.channels = options.channels, .height = options.height, .width = options.width});
-    const ModelCard& card = find_model(name);
-    Network network;
-    network.model = card.name;
-    network.model_options = to_text(options);
-    network.graph = build_model(name, options);
-    network.preprocess = card.preprocess;
-    set_loss(network, card);
-    return network;
+Network named_network(std::string_view name, const ModelOptions& options) { return said(fovea::build_network(name, options)); }
+
+Network read_listing_file(const std::string& file, const ListingOptions& options) { return said(build_listing(text_of(file), file, options)); }
+
+Network load_network(const std::string& path, const std::string& model, std::string_view checkpoint) {
+    return fovea::load_network(path, {.model = model, .checkpoint = std::string(checkpoint)});
 }
+
+LossFunction loss_of(const Network& network) {
+    if (network.loss == ModelLoss::cross_entropy) return {};
+    return [kind = network.loss](const Value& out, const Value& labels) { return model_loss(kind, out, labels); };
+}
+
+bool lowest_wins(const Network& network) { return network.loss == ModelLoss::label_distance; }
 
 Network build_for(std::string_view model, const Dataset& train, bool by_data, ModelOptions options) {
     const Shape image = train.image_shape();  // [H, W, C], zeros where pictures differ
     const bool is_one_size = image[0] > 0 && image[1] > 0;
-    const bool is_file = is_onnx(std::string(model));
+    const bool is_listing = model.starts_with("listing:"), is_file = is_listing || is_onnx(std::string(model));
     options.classes = static_cast<std::int64_t>(train.classes().size());
     if (!is_file && is_one_size && image[2] != find_model(model).channels) options.channels = image[2];
-    Network network = build_network(model, options);
+    Network network = is_listing ? build_listing_for(std::string(model), is_one_size ? image : Shape{0, 0, 0}) : named_network(model, options);
     const std::int64_t channels = network.graph.inputs().front().shape()[1];
     if (const Shape scores = scores_of(network.graph).shape(); is_file && scores[-1] != options.classes)
         throw ArgumentError(fmt::format("'{}' tells {} classes apart, the data has {}", model, scores[-1], options.classes));
@@ -125,31 +113,74 @@ Parameters start_from(const Network& network, const std::string& path, const std
     return start;
 }
 
-fs::path weights_file(const fs::path& path, std::string_view which) {
-    if (fs::is_directory(path)) {
-        const fs::path file = path / fmt::format("checkpoint-{}.safetensors", which);
-        if (!fs::exists(file)) throw FormatError(fmt::format("'{}' is no run: it has no {}", path.string(), file.filename().string()));
-        return file;
-    }
-    if (!fs::exists(path)) throw FormatError(fmt::format("no run or weights file '{}'", path.string()));
-    return path;
+namespace {
+
+/// "224", or "640x480" as width x height.
+std::pair<std::int64_t, std::int64_t> size_of(const std::string& text, std::string_view flag) {
+    const auto number = [&](const std::string& part) -> std::int64_t {
+        if (part.empty() || part.size() > 5 || part.find_first_not_of("0123456789") != std::string::npos)
+            throw ArgumentError(fmt::format("{} takes a size as 224 or as 640x480 (width x height), got '{}'", flag, text));
+        return std::stoll(part);
+    };
+    const std::size_t x = text.find('x');
+    if (x == std::string::npos) return {number(text), number(text)};
+    return {number(text.substr(0, x)), number(text.substr(x + 1))};
 }
 
-Network load_network(const fs::path& path, const std::string& model, std::string_view which) {
-    const fs::path file = weights_file(path, which);
-    if (model.empty() && is_onnx(file.string())) return read_network(file.string());
-    Metadata metadata;
-    const Parameters values = without_optimizer(load_weights(file.string(), &metadata));
-    const CheckpointFacts facts = facts_of(metadata, file.string());
-    const std::string name = model.empty() ? facts.model : model;
-    if (name.empty()) throw ArgumentError(fmt::format("'{}' holds weights but not the model's name: add --model NAME; 'fovea models' lists them", path.string()));
-    Network network = build_network(name, parse_model_options(facts.model_options.empty() || !model.empty() ? "{}" : facts.model_options));
-    network.parameters = parameters_from(network.graph, values, {.name = file.string()});
-    if (facts.preprocess) network.preprocess = *facts.preprocess;
-    network.classes = facts.classes;
-    network.epoch = facts.epoch, network.step = facts.step;
-    if (const auto table = metadata.find(quantization_key); table != metadata.end()) network.graph = quantized(network.graph, parse_quantization(table->second, file.string()));
-    return network;
+void set_channels(std::array<double, 3>& to, const std::vector<double>& given, std::string_view flag) {
+    if (given.empty()) return;
+    if (given.size() != 1 && given.size() != 3) throw ArgumentError(fmt::format("{} takes one number or three, got {}", flag, given.size()));
+    for (std::size_t c = 0; c < 3; ++c) to[c] = given[given.size() == 1 ? 0 : c];
+}
+
+}  // namespace
+
+void PreprocessArguments::add_to(CLI::App& command) {
+    command.add_option("--preprocess", preset_, fmt::format("Prepare pictures as: {}", fmt::join(preprocess_presets(), ", ")));
+    command.add_option("--resize", resize_, "Shorter side (256), or width x height (256x256); 0: none");
+    command.add_option("--crop", crop_, "From the centre: 224, or width x height; 0: none");
+    command.add_option("--interpolation", interpolation_, "Of the resize: nearest, box, bilinear, hamming, bicubic, lanczos");
+    command.add_option("--range", range_, "Pixels go from 0 to this before mean and deviation: 1 or 255")->check(CLI::IsMember({1.0, 255.0}));
+    command.add_option("--mean", mean_, "Taken off, one number or one per channel in the network's order: 0.485,0.456,0.406")->delimiter(',')->allow_extra_args(false);
+    command.add_option("--std", std_, "Divided by, likewise: 0.229,0.224,0.225")->delimiter(',')->allow_extra_args(false);
+    command.add_flag("--bgr{1},--rgb{-1}", order_, "The network takes blue first; red first");
+}
+
+bool PreprocessArguments::is_given() const {
+    return !preset_.empty() || !resize_.empty() || !crop_.empty() || !interpolation_.empty() || !mean_.empty() || !std_.empty() || range_ != 0 || order_ != 0;
+}
+
+Preprocess PreprocessArguments::over(Preprocess p) const {
+    if (!preset_.empty()) p = preprocess_preset(preset_);
+    if (!resize_.empty()) {
+        const auto [width, height] = size_of(resize_, "--resize");
+        p.resize_shorter = p.resize_width = p.resize_height = 0;
+        if (resize_.find('x') == std::string::npos) p.resize_shorter = width;
+        else p.resize_width = width, p.resize_height = height;
+    }
+    if (!crop_.empty()) std::tie(p.crop_width, p.crop_height) = size_of(crop_, "--crop");
+    if (!interpolation_.empty()) p.filter = filter_of(interpolation_);
+    if (range_ != 0) p.scale = range_ / 255;
+    set_channels(p.mean, mean_, "--mean");
+    set_channels(p.std, std_, "--std");
+    for (const double deviation : p.std)
+        if (!(deviation > 0)) throw ArgumentError(fmt::format("--std takes numbers above 0, got {}", deviation));
+    if (order_ != 0) p.is_bgr = order_ > 0;
+    return p;
+}
+
+std::vector<std::string> class_names_of(const std::string& file_or_set) {
+    std::ifstream file(file_or_set);
+    if (!file) {
+        if (std::ranges::find(class_sets(), file_or_set) != class_sets().end()) return class_names(file_or_set);
+        throw FormatError(fmt::format("no file '{}' with class names; names that are known: {}", file_or_set, fmt::join(class_sets(), ", ")));
+    }
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(file, line);) {
+        if (!line.empty() && line.back() == '\r') line.pop_back();
+        if (!line.empty()) lines.push_back(line);
+    }
+    return lines;
 }
 
 }  // namespace fovea::cli

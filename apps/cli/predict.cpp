@@ -16,7 +16,8 @@ namespace {
 
 struct PredictArguments {
     Common common;
-    std::string path, model, checkpoint = "last", data, picture, backend = "cpu";
+    std::string path, model, checkpoint = "last", data, picture, class_names, backend = "cpu";
+    PreprocessArguments preprocess;
     std::vector<std::string> images;
     std::int64_t topk = 5, count = 12;
     bool has_bars = true;
@@ -93,10 +94,14 @@ std::vector<Answer> pictures_of(const PredictArguments& a) {
 void predict(const PredictArguments& a) {
     if (a.images.empty() == a.data.empty()) throw ArgumentError("give pictures to predict, or --data DATASET for some of its test pictures");
     a.common.apply();
-    ClassifierSpec spec;
-    spec.model = a.model;
-    spec.compile.backend = a.backend;
-    const Classifier classifier(weights_file(a.path, a.checkpoint), spec);
+    Network network = load_network(a.path, a.model, a.checkpoint);
+    network.preprocess = a.preprocess.over(network.preprocess);
+    if (!a.class_names.empty()) {
+        network.classes = class_names_of(a.class_names);
+        if (const Shape scores = scores_of(network.graph).shape(); scores[-1] != static_cast<std::int64_t>(network.classes.size()))
+            throw ArgumentError(fmt::format("'{}' names {} classes, the network tells {} apart", a.class_names, network.classes.size(), scores[-1]));
+    }
+    const Classifier classifier(std::move(network), {.backend = a.backend});
     std::vector<Answer> answers = a.data.empty() ? std::vector<Answer>{} : pictures_of(a);
     for (const std::string& path : a.images) answers.push_back({.name = path, .image = {}});
     std::vector<Answer> done;
@@ -146,6 +151,8 @@ void add_predict(CLI::App& app) {
     command->add_option("--picture", a->picture, "Write a PNG of all pictures with what was predicted");
     command->add_option("--checkpoint", a->checkpoint, "Of a run: last or best")->check(CLI::IsMember({"last", "best"}));
     command->add_option("--backend", a->backend, "cpu or reference")->check(CLI::IsMember({"cpu", "reference"}));
+    a->preprocess.add_to(*command);
+    command->add_option("--class-names", a->class_names, "What the classes are called: a text file, one per line, or imagenet, imagenet1001, mnist, fashion-mnist, cifar10, cifar100");
     a->common.add_to(*command);
     command->callback([a] { predict(*a); });
 }

@@ -34,8 +34,8 @@ std::string report_table(const std::vector<LayerError>& errors) {
 Evaluation accuracy(const Network& network, const Graph& graph, const DatasetPtr& data) {
     EvaluateSpec spec;
     spec.preprocess = network.preprocess;
-    spec.loss = network.loss;
-    spec.lowest_wins = network.lowest_wins;
+    spec.loss = loss_of(network);
+    spec.lowest_wins = lowest_wins(network);
     return evaluate(graph, network.parameters, data, spec);
 }
 
@@ -54,7 +54,7 @@ void quantize(const QuantizeArguments& a) {
     const QuantizationTable grids = calibrate(network.graph, network.parameters, images, spec);
     const Graph rounded = quantized(network.graph, grids);
     for (const std::string& line : grids.notes) note(line);
-    const std::string facts = to_text(CheckpointFacts{.model = network.model, .model_options = network.model_options, .classes = network.classes, .preprocess = network.preprocess,
+    const std::string facts = to_text(CheckpointFacts{.model = network.model, .model_options = network.model_options, .listing = network.listing, .classes = network.classes, .preprocess = network.preprocess,
                                                       .epoch = network.epoch, .step = network.step});
     if (!a.out.empty()) save_safetensors(a.out, network.parameters, {{"format", "pt"}, {"fovea", facts}, {std::string(quantization_key), to_text(grids)}});
     if (!a.onnx.empty()) write_onnx(a.onnx, rounded, network.parameters, {.name = std::filesystem::path(network.model).stem().string(), .metadata = {{"fovea", facts}}});

@@ -48,17 +48,13 @@ void print_layers(const SummaryArguments& a, const Network& network, const Shape
     else fmt::print("{}", to_text(sheet_of(table), format));
 }
 
-/// A network without a loss of its own, a listing's among them, is trained with cross-entropy.
-ModelLoss loss_of(const Network& network) { return network.loss ? find_model(network.model).loss : ModelLoss::cross_entropy; }
-
 /// Predicted and measured memory of a run and of a training step.
 void print_memory(const SummaryArguments& a, const Network& network, const Shape& input) {
-    const ModelLoss loss = loss_of(network);
     Sheet sheet{.title = fmt::format("{}, batch {}: bytes while it runs", network.model, input[0])};
     sheet.columns = {{"", "run"},           {"activations", "activations", true}, {"state", "state", true},       {"derived", "derived", true}, {"inputs", "inputs", true}, {"outputs", "outputs", true},
                      {"predicted", "predicted", true}, {"measured", "measured", true},       {"predicted", "predicted_text"}};
     for (const bool is_training : {false, true}) {
-        const Graph graph = is_training ? training_step(network.graph, loss) : network.graph.clone();
+        const Graph graph = is_training ? training_step(network.graph, network.loss) : network.graph.clone();
         const Recompute mode = is_training ? recompute_named(a.memory.recompute) : Recompute::none;
         const MemoryUse use = predict_memory(graph, input[0], is_training, mode);
         const auto number = [](std::size_t bytes) { return static_cast<std::int64_t>(bytes); };
@@ -73,7 +69,7 @@ void print_max_batch(const SummaryArguments& a, const Network& network) {
     Json document{{"command", "summary"}, {"model", network.model}, {"bytes", bytes}};
     if (!a.common.json) fmt::print("{} in {}:\n", network.model, bytes_text(static_cast<double>(bytes)));
     for (const bool is_training : {false, true}) {
-        const Graph graph = is_training ? training_step(network.graph, loss_of(network)) : network.graph.clone();
+        const Graph graph = is_training ? training_step(network.graph, network.loss) : network.graph.clone();
         const std::int64_t batch = max_batch(graph, bytes, is_training);
         const std::string what = is_training ? "training" : "inference";
         document["max_batch_" + what] = batch;
@@ -130,8 +126,8 @@ void summary(const SummaryArguments& a) {
         input = shape_of(a.input);
         options.channels = input[1], options.height = input[2], options.width = input[3];
     }
-    const Network network = a.listing.empty() ? build_network(a.model, options)
-                                              : build_listing(a.listing, {.channels = options.channels, .height = options.height, .width = options.width, .padded = !a.is_unpadded});
+    const Network network = a.listing.empty() ? named_network(a.model, options)
+                                              : read_listing_file(a.listing, {.channels = options.channels, .height = options.height, .width = options.width, .padded = !a.is_unpadded});
     if (a.input.empty()) {
         input = network.graph.inputs().front().shape();
         input[0] = 1;
@@ -147,7 +143,7 @@ void summary(const SummaryArguments& a) {
     if (a.is_training) {
         const Value logits = scores_of(graph);
         const Value label = graph.input("label", {dynamic}, DType::i32);
-        const Value loss = network.loss ? network.loss(logits, label) : cross_entropy(logits, label);
+        const Value loss = model_loss(network.loss, logits, label);
         graph.clear_outputs();
         graph.output("loss", loss);
         append_optimizer(graph, loss, Sgd{.lr = 0.1, .momentum = 0.9});

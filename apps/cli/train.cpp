@@ -66,7 +66,8 @@ Recipe resolve(const TrainArguments& a) {
         override_recipe(named, first);
         if (a.model.empty()) throw CLI::ValidationError("name a model (see 'fovea models') or a --recipe (see 'fovea recipes')");
         if (named.data.empty()) throw CLI::ValidationError("--data is required: fashion-mnist, mnist:DIR, cifar10:DIR, cifar100:DIR, folder:DIR");
-        recipe = recipe_for(is_onnx(a.model) ? a.model : find_model(a.model).name, open_dataset(named.data, Split::train)->image_shape()[2]);
+        const bool is_file = is_onnx(a.model) || a.model.starts_with("listing:");
+        recipe = recipe_for(is_file ? a.model : find_model(a.model).name, open_dataset(named.data, Split::train)->image_shape()[2]);
         recipe.model.clear(), recipe.data.clear();
     }
     override_recipe(recipe, settings);
@@ -77,7 +78,7 @@ Recipe resolve(const TrainArguments& a) {
 
 /// runs/MODEL, runs/MODEL-2, ...: the first that does not exist.
 fs::path free_run_directory(const std::string& model) {
-    const fs::path name = is_onnx(model) ? fs::path(model).stem() : fs::path(model);
+    const fs::path name = has_model(model) ? fs::path(model) : fs::path(model.substr(model.find(':') + 1)).stem();
     fs::path path = fs::path("runs") / name;
     for (int number = 2; fs::exists(path); ++number) path = fs::path("runs") / fmt::format("{}-{}", name.string(), number);
     return path;
@@ -201,6 +202,7 @@ void train(const TrainArguments& a) {
     if (recipe.validation != "none") spec.validation = open_dataset(recipe.validation.empty() ? recipe.data : recipe.validation, Split::test);
     spec.model = network.model;
     spec.model_options = network.model_options;
+    spec.listing = network.listing;
     spec.preprocess = network.preprocess;
     if (const auto all = std::ranges::find(spec.step.frozen, "backbone"); all != spec.step.frozen.end()) {
         spec.step.frozen.erase(all);
@@ -208,11 +210,11 @@ void train(const TrainArguments& a) {
         for (const ParameterInfo& info : network.graph.parameters())
             if (info.is_trainable && std::ranges::find(head, info.name) == head.end()) spec.step.frozen.push_back(info.name);
     }
-    if (network.loss) {
+    if (const LossFunction loss = loss_of(network)) {
         if (recipe.label_smoothing > 0) throw ArgumentError(fmt::format("label_smoothing = {}: {} has a loss of its own", recipe.label_smoothing, network.model));
-        spec.loss = network.loss;
-        spec.loss_name = network.loss_name;
-        spec.lowest_wins = network.lowest_wins;
+        spec.loss = loss;
+        spec.loss_name = "label_distance";
+        spec.lowest_wins = lowest_wins(network);
     }
     spec.loader_threads = a.loader_threads;
     spec.resume = a.resume;
@@ -291,7 +293,7 @@ void train(const TrainArguments& a) {
 namespace {
 
 void add_options(CLI::App* command, const std::shared_ptr<TrainArguments>& a) {
-    command->add_option("model", a->model, "A name of 'fovea models', or an ONNX file to go on from (default: the recipe's)");
+    command->add_option("model", a->model, "A name of 'fovea models', listing:FILE, or an ONNX file to go on from (default: the recipe's)");
     command->add_option("--recipe", a->recipe, "A TOML file, or a name of 'fovea recipes' (default: the one for the model)");
     command->add_option_function<std::vector<std::string>>("--set", [a](const std::vector<std::string>& texts) {
         for (const std::string& text : texts) a->settings.push_back(parse_setting(text));

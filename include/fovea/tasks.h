@@ -16,9 +16,46 @@
 
 namespace fovea {
 
+struct CheckpointFacts;
+
 /// ModelOptions as the JSON object that checkpoints carry, and back. Throws FormatError for an unknown field.
 [[nodiscard]] std::string to_text(const ModelOptions& options);
 [[nodiscard]] ModelOptions parse_model_options(std::string_view json);
+
+/// A network and all it takes to run it.
+struct Network {
+    std::string model{};                ///< full name of its card, the ONNX file, or "listing:FILE"
+    std::string model_options = "{}";   ///< JSON, as checkpoints keep it
+    std::string listing{};              ///< the text of a listing: a checkpoint carries it
+    Graph graph{};                      ///< input "image"; scores_of() finds its answer
+    Parameters parameters{};            ///< of a trained one
+    Preprocess preprocess{};
+    std::vector<std::string> classes{}; ///< as the file says, else as the card's are called; empty: not known
+    ModelLoss loss = ModelLoss::cross_entropy;
+    std::int64_t epoch = 0, step = 0;   ///< of a run's checkpoint
+    std::vector<std::string> notes{};   ///< of a listing: what was read with a grain of salt
+    std::filesystem::path weights{};    ///< the file the parameters are from
+};
+
+/// A model by name, untrained; an ONNX file, with the weights in it; "listing:FILE", the network whose text the file holds.
+/// Throws ArgumentError for a name that does not exist, FormatError for a file that cannot be read.
+[[nodiscard]] Network build_network(std::string_view name, const ModelOptions& options = {});
+/// The network of a listing's text; `file` is its name in messages.
+[[nodiscard]] Network build_listing(const std::string& text, const std::string& file, const ListingOptions& options = {});
+
+/// The network that a checkpoint or a weights file describes.
+[[nodiscard]] Network build_network(const CheckpointFacts& facts);
+
+struct LoadNetworkSpec {
+    std::string model{};        ///< for weights files that do not say what they are of; overrides what the file says
+    ModelOptions options{};     ///< with `model`
+    std::string checkpoint{};   ///< of a run: "best" or "last"; empty: the best, else the last
+};
+/// A run directory, a checkpoint, an ONNX file, or a weights file of any format with spec.model.
+/// Throws FormatError or ArgumentError naming the file and what is missing.
+[[nodiscard]] Network load_network(const std::filesystem::path& run_or_weights, const LoadNetworkSpec& spec = {});
+/// The checkpoint in a run directory, or the file itself.
+[[nodiscard]] std::filesystem::path weights_file(const std::filesystem::path& run_or_weights, std::string_view checkpoint = {});
 
 struct Prediction {
     std::int64_t index = 0;
@@ -35,10 +72,10 @@ struct ClassifierSpec {
 /// Pictures -> the most probable classes. Any number of threads may predict at once.
 class Classifier {
 public:
-    /// A run directory (its best checkpoint, else its last), a checkpoint, or a weights file (safetensors, PyTorch) with spec.model.
-    /// Throws FormatError or ArgumentError naming the file and what is missing.
+    /// What load_network() takes; of a run its best checkpoint, else its last.
     explicit Classifier(const std::filesystem::path& run_or_weights, const ClassifierSpec& spec = {});
     Classifier(const std::filesystem::path& run_or_weights, std::string_view model) : Classifier(run_or_weights, ClassifierSpec{.model = std::string(model)}) {}
+    explicit Classifier(Network network, const CompileOptions& compile = {});
     ~Classifier();
     Classifier(Classifier&&) noexcept;
 

@@ -299,6 +299,7 @@ void save_checkpoint(const Checkpoint& checkpoint, const std::filesystem::path& 
 struct CheckpointFacts {
     std::string model;
     std::string model_options;  ///< JSON object
+    std::string listing{};      ///< the text the network was read from, where it was
     std::vector<std::string> classes;
     std::optional<Preprocess> preprocess;
     std::int64_t epoch = 0, step = 0;
@@ -396,6 +397,7 @@ struct Callback {
 struct FitSpec {
     std::string model;               ///< name, for the checkpoint: predict and eval build it again
     std::string model_options = "{}";///< JSON object, likewise
+    std::string listing{};           ///< text of a listing, likewise
     DatasetPtr train{}, validation{};///< validation may be empty
     Preprocess preprocess{};
     Augment augment{};

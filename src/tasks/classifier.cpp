@@ -3,9 +3,6 @@
 #include <nlohmann/json.hpp>
 
 #include "core/text.h"
-#include "fovea/calibrate.h"
-#include "fovea/io.h"
-#include "fovea/nn.h"
 #include "fovea/tasks.h"
 #include "fovea/train.h"
 
@@ -44,14 +41,6 @@ ModelOptions parse_model_options(std::string_view text) {
 
 namespace {
 
-std::filesystem::path weights_file(const std::filesystem::path& given) {
-    require<ArgumentError>(std::filesystem::exists(given), "'{}' does not exist", given.string());
-    if (!std::filesystem::is_directory(given)) return given;
-    for (const char* name : {"checkpoint-best.safetensors", "checkpoint-last.safetensors"})
-        if (std::filesystem::exists(given / name)) return given / name;
-    fail<ArgumentError>("'{}' is no run directory: it has neither checkpoint-best.safetensors nor checkpoint-last.safetensors", given.string());
-}
-
 /// Pictures of any size come out as the network wants them: what the given preprocessing leaves open is added.
 Preprocess completed(Preprocess p, const Shape& input) {
     const std::int64_t height = input[2], width = input[3];
@@ -89,37 +78,27 @@ struct Classifier::Impl {
     Shape input;  ///< [N, C, H, W]
 };
 
-Classifier::Classifier(const std::filesystem::path& run_or_weights, const ClassifierSpec& spec) : impl_(std::make_unique<Impl>()) {
+Classifier::Classifier(const std::filesystem::path& run_or_weights, const ClassifierSpec& spec) : Classifier(load_network(run_or_weights, {.model = spec.model, .options = spec.options}), spec.compile) {}
+
+Classifier::Classifier(Network network, const CompileOptions& compile) : impl_(std::make_unique<Impl>()) {
     Impl& self = *impl_;
-    self.weights = weights_file(run_or_weights);
-    Metadata metadata;
-    const Parameters file = without_optimizer(load_weights(self.weights.string(), &metadata));
-    const CheckpointFacts facts = facts_of(metadata, self.weights.string());
-    const bool is_network = spec.model.empty() && is_onnx(self.weights.string());
-    self.model = is_network ? self.weights.string() : spec.model.empty() ? facts.model : spec.model;
-    require<ArgumentError>(!self.model.empty(), "'{}' does not say which network its weights are of: name the model", self.weights.string());
-    // An ONNX file is its own network; a run that began with one names the file.
-    const bool is_file = is_network || (!has_model(self.model) && is_onnx(self.model));
-    const std::string& of = is_network ? facts.model : self.model;
-    const ModelCard* card = has_model(of) || !is_file ? &find_model(of) : nullptr;
-    self.loss = card ? card->loss : ModelLoss::cross_entropy;
-    const bool is_own = self.model == facts.model && !facts.model_options.empty();
-    Graph graph = is_file ? read_onnx(self.model, {.open_batch = true, .input = "image", .output = "out"}).graph
-                          : build_model(self.model, is_own ? parse_model_options(facts.model_options) : spec.options);
-    const Value out = scores_of(graph);
+    self.weights = network.weights;
+    self.model = network.model;
+    self.loss = network.loss;
+    Graph graph = std::move(network.graph);
+    const Value scores = scores_of(graph);
     graph.clear_outputs();
-    graph.output("out", out);
-    const Parameters parameters = parameters_from(graph, file, {.name = self.weights.string()});
-    if (const auto table = metadata.find(quantization_key); table != metadata.end()) graph = quantized(graph, parse_quantization(table->second, self.weights.string()));
+    graph.output("out", scores);
     for (const Value& input : graph.inputs())
         if (input.path() == "image") self.input = input.shape();
     require<ArgumentError>(self.input.rank() == 4 && self.input[1] != dynamic && self.input[2] != dynamic && self.input[3] != dynamic, "model '{}' has no input 'image' [N, C, H, W]", self.model);
-    self.preprocess = completed(facts.preprocess.value_or(card ? card->preprocess : Preprocess{}), self.input);
-    self.classes = facts.classes;
-    for (auto i = static_cast<std::int64_t>(self.classes.size()); i < scores_of(graph).shape()[1]; ++i) self.classes.push_back(fmt::format("{}", i));
-    CompileOptions options = spec.compile;
+    require<ArgumentError>(network.parameters.size() > 0 || graph.parameters().empty(), "model '{}' is untrained: a classifier needs its weights", self.model);
+    self.preprocess = completed(network.preprocess, self.input);
+    self.classes = std::move(network.classes);
+    for (auto i = static_cast<std::int64_t>(self.classes.size()); i < scores.shape()[1]; ++i) self.classes.push_back(fmt::format("{}", i));
+    CompileOptions options = compile;
     options.inference = true;
-    self.program = std::make_unique<Program>(std::move(graph), std::make_shared<State>(parameters), options);
+    self.program = std::make_unique<Program>(std::move(graph), std::make_shared<State>(network.parameters), options);
 }
 Classifier::~Classifier() = default;
 Classifier::Classifier(Classifier&&) noexcept = default;

@@ -36,6 +36,7 @@ CheckpointFacts read_facts(const std::string& text, std::string_view file) {
     try {
         facts.model = json.value("model", "");
         if (json.contains("model_options")) facts.model_options = json.at("model_options").dump();
+        facts.listing = json.value("listing", "");
         facts.classes = json.value("classes", std::vector<std::string>{});
         if (json.contains("preprocess")) facts.preprocess = preprocess_of(json.at("preprocess"), file);
         facts.epoch = json.value("epoch", std::int64_t{0});
@@ -69,6 +70,7 @@ Parameters without_optimizer(const Parameters& file) {
 
 std::string to_text(const CheckpointFacts& facts) {
     Json json{{"version", 1}, {"model", facts.model}, {"model_options", parse_json(facts.model_options.empty() ? "{}" : facts.model_options, "model options")}, {"classes", facts.classes}};
+    if (!facts.listing.empty()) json["listing"] = facts.listing;
     if (facts.preprocess) json["preprocess"] = to_json(*facts.preprocess);
     if (facts.epoch > 0) json["epoch"] = facts.epoch, json["updates"] = facts.step;
     if (facts.best_metric != 0) json["best_metric"] = facts.best_metric;

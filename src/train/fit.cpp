@@ -108,6 +108,7 @@ private:
                      {"metric", spec_.metric}, {"k", spec_.k}, {"seed", spec_.seed}, {"swa_from", spec_.swa_from}});
         json["compile"] = {{"backend", spec_.compile.backend}, {"precision", spec_.compile.precision == Precision::f64 ? "f64" : "f32"}, {"fuse", spec_.compile.fuse}};
         if (depends_on_length(spec_.schedule)) json["epochs"] = spec_.epochs;
+        if (!spec_.listing.empty()) json["listing"] = spec_.listing;
         return json;
     }
 
@@ -117,9 +118,10 @@ private:
                    {"updates", progress_.updates}, {"seed", spec_.seed}, {"loss_sum", progress_.loss_sum}, {"images", progress_.images}, {"correct", progress_.correct},
                    {"skipped", progress_.skipped}, {"metric", spec_.metric}, {"history", progress_.history}, {"best_metric", progress_.best_metric},
                    {"best_epoch", progress_.best_epoch}, {"accumulated", progress_.accumulated}, {"averaged", progress_.averaged}, {"recipe", recipe()}};
+        if (!spec_.listing.empty()) facts["listing"] = spec_.listing;
         Parameters state = trainer_.optimizer_state();
         for (const std::string& name : average_.names()) state.set(name, average_.at(name));
-        return {trainer_.parameters(), std::move(state), facts.dump()};
+        return {trainer_.parameters(), std::move(state), facts.dump(-1, ' ', false, Json::error_handler_t::replace)};
     }
 
     void restore(const Checkpoint& checkpoint, const std::string& file) {

@@ -350,6 +350,51 @@ TEST_F(Cli, ARecipeIsTheWholeCommandLine) {
     EXPECT_NE(run("recipes bars.toml").out.find("[schedule]"), std::string::npos);
 }
 
+TEST_F(Cli, AListingTrainsAndItsRunNeedsNoFileToBeUsed) {
+    make_pictures();
+    std::ofstream(dir_ / "net.txt") << "nn.Sequential(nn.LazyConv2d(4, kernel_size=5, stride=2), nn.ReLU(), nn.MaxPool2d(2),\n  nn.Flatten(), nn.LazyLinear(2))\n";
+    const Result trained = run("train listing:net.txt --data folder:bars --epochs 6 --batch 8 --lr 0.02 --set label_smoothing=0.1 --threads 1 --seed 3 --json");
+    ASSERT_EQ(trained.code, 0) << trained.err;
+    const json document = json::parse(trained.out);
+    EXPECT_EQ(document.at("out"), "runs/net");
+    EXPECT_EQ(document.at("model"), "listing:net.txt");
+    EXPECT_NE(read(dir_ / "runs/net/recipe.toml").find("model = \"listing:net.txt\""), std::string::npos);
+    const double top1 = document.at("test").at("top1").get<double>();
+    EXPECT_GE(top1, 0.8);
+    fs::remove(dir_ / "net.txt");
+    const Result evaluated = run("eval runs/net --data folder:bars --json"), both = run("eval runs/net runs/net --data folder:bars --json");
+    ASSERT_EQ(evaluated.code, 0) << evaluated.err;
+    EXPECT_EQ(json::parse(evaluated.out).at("top1").get<double>(), top1);
+    EXPECT_EQ(json::parse(both.out).at("top1").get<double>(), top1);
+    EXPECT_EQ(json::parse(run("predict runs/net bars/test/lying/3.png --json").out).at("predictions").at(0).at("class"), "lying");
+    EXPECT_EQ(run("predict --mean 0.5 runs/net --std 0.3,0.3,0.3 bars/test/lying/3.png").code, 0) << "numbers end where the next word begins";
+    // Another preparation is each network's of an ensemble.
+    const auto loss = [&](const std::string& networks) { return json::parse(run("eval " + networks + " --data folder:bars --mean 0.9 --std 0.4 --json").out).at("loss").get<double>(); };
+    EXPECT_GT(std::abs(loss("runs/net") - json::parse(evaluated.out).at("loss").get<double>()), 1e-3);
+    EXPECT_NEAR(loss("runs/net runs/net"), loss("runs/net"), 1e-5) << "a mean of probabilities, summed in another order";
+    // In int8 too: grids and text stand in one file.
+    const Result rounded = run("quantize runs/net --data folder:bars --images 16 --out int8.safetensors --json");
+    ASSERT_EQ(rounded.code, 0) << rounded.err;
+    EXPECT_EQ(json::parse(run("eval int8.safetensors --data folder:bars --json").out).at("top1"), json::parse(rounded.out).at("top1_after"));
+}
+
+// T13: the four convolutions and the linear layers of configuration A.
+TEST_F(Cli, ADeepVggBeginsWithLayersOfATrainedShallowOne) {
+    make_pictures(2);
+    const std::string thin = " --data folder:bars --no-val --set network.width_multiplier=0.03125 --augment none --lr 1e-3 --epochs 1 --batch 4 --threads 1";
+    const Result shallow = run("train vgg11 --out shallow" + thin);
+    ASSERT_EQ(shallow.code, 0) << shallow.err;
+    const Result deep = run("train --recipe vgg16_staged --weights shallow --freeze features.5.*,features.10.*,classifier.* --out deep" + thin);
+    ASSERT_EQ(deep.code, 0) << deep.err;
+    EXPECT_NE(deep.err.find("'shallow': 14 tensors taken, 18 begin anew: features.2.weight, "), std::string::npos) << deep.err;
+    const fovea::Parameters from = fovea::load_safetensors((dir_ / "shallow/checkpoint-last.safetensors").string()), to = fovea::load_safetensors((dir_ / "deep/checkpoint-last.safetensors").string());
+    for (const auto& [source, target] : {std::pair("features.3", "features.5"), std::pair("features.6", "features.10"), std::pair("classifier.0", "classifier.0"), std::pair("classifier.6", "classifier.6")}) {
+        const auto a = from.at(std::string(source) + ".weight").data<float>(), b = to.at(std::string(target) + ".weight").data<float>();
+        ASSERT_EQ(a.size(), b.size()) << target;
+        EXPECT_EQ(std::memcmp(a.data(), b.data(), a.size_bytes()), 0) << target;
+    }
+}
+
 TEST_F(Cli, FinetunesAHeadOnAFrozenBackboneAndSaysWhatMoved) {
     make_pictures();
     ASSERT_EQ(run(train_bars).code, 0);

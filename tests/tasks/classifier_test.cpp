@@ -36,7 +36,7 @@ TEST(Classifier, ReadsARunAndAnswersAsTheEvaluationDid) {
     const FitResult run = trained(directory.path());
     ASSERT_GT(run.best_metric, 0.9);
     const Classifier classifier(directory.path());
-    EXPECT_EQ(classifier.model(), "lenet5");
+    EXPECT_EQ(classifier.model(), "lenet5_modern");
     EXPECT_EQ(classifier.classes().size(), 4U);
     EXPECT_EQ(classifier.weights().filename(), "checkpoint-best.safetensors");
     const DatasetPtr pictures = test::quadrants(40, "new ones");  // 8 x 8: fitted to the network's size
@@ -66,12 +66,45 @@ TEST(Classifier, TakesPlainWeightsWithAName) {
     const test::TemporaryDirectory directory("plain");
     const std::string file = (directory.path() / "weights.safetensors").string();
     save(make_parameters(build_model("lenet5"), 3), file);
-    EXPECT_EQ(test::message_of<ArgumentError>([&] { Classifier classifier(file); }), "'" + file + "' does not say which network its weights are of: name the model");
+    EXPECT_EQ(test::message_of<ArgumentError>([&] { Classifier classifier(file); }), "'" + file + "' does not say which network its weights are of: name the model; 'fovea models' lists them");
     const Classifier classifier(file, "lenet5");
     EXPECT_EQ(classifier.predict(Image(50, 40, 3, 128)).size(), 5U);
     EXPECT_EQ(classifier.classes().at(9), "9");
-    EXPECT_EQ(test::message_of<ArgumentError>([&] { Classifier wrong(directory.path()); }),
-              "'" + directory.path().string() + "' is no run directory: it has neither checkpoint-best.safetensors nor checkpoint-last.safetensors");
+    EXPECT_EQ(test::message_of<FormatError>([&] { Classifier wrong(directory.path()); }),
+              "'" + directory.path().string() + "' is no run: it has no checkpoint-best.safetensors and no checkpoint-last.safetensors");
+}
+
+TEST(Network, OfAListingTravelsInItsCheckpoint) {
+    const test::TemporaryDirectory directory("listing");
+    const std::string text = "nn.Sequential(nn.LazyConv2d(4, kernel_size=3), nn.ReLU(), nn.MaxPool2d(2),\n  nn.Flatten(), nn.LazyLinear(4))\n";
+    const Network network = build_listing(text, "net.txt", {.channels = 1, .usual_height = 8, .usual_width = 8});
+    EXPECT_EQ(network.model, "listing:net.txt");
+    EXPECT_EQ(network.graph.inputs().front().shape(), (Shape{dynamic, 1, 8, 8})) << "the text leaves the size open: the pictures' is tried first";
+    FitSpec spec = test::small_fit(directory.path(), 3);
+    spec.model = network.model;
+    spec.model_options = network.model_options;
+    spec.listing = network.listing;
+    spec.preprocess = network.preprocess;
+    spec.train = spec.validation = test::quadrants(64, "listing");
+    spec.augment = {};
+    (void)fit(network.graph, spec);
+    const Network back = load_network(directory.path());  // no file net.txt exists
+    EXPECT_EQ(back.listing, text);
+    EXPECT_EQ(back.model, network.model);
+    EXPECT_EQ(back.graph.print(), network.graph.print());
+    EXPECT_EQ(back.classes, spec.train->classes());
+    const Classifier classifier(directory.path());
+    EXPECT_EQ(classifier.predict(spec.train->get(0).image, 4).size(), 4U);
+    spec.resume = true;
+    spec.listing += " ";
+    EXPECT_NE(test::message_of<ArgumentError>([&] { (void)fit(network.graph, spec); }).find("it would not continue the same run"), std::string::npos);
+}
+
+TEST(Network, OfACardHasItsClassesAndUntrainedItIsNoClassifier) {
+    const Network network = build_network("lenet5");
+    EXPECT_EQ(network.classes.at(3), "3");
+    EXPECT_TRUE(build_network("lenet5", {.classes = 4}).classes.empty());
+    EXPECT_EQ(test::message_of<ArgumentError>([] { Classifier untrained(build_network("lenet5")); }), "model 'lenet5_modern' is untrained: a classifier needs its weights");
 }
 
 TEST(ModelOptionsText, GoesBothWays) {
