@@ -23,9 +23,12 @@ public:
     [[nodiscard]] virtual bool is_one_way() const { return false; }
     /// A one-way layout is made from row-major and from this.
     [[nodiscard]] virtual std::shared_ptr<const LayoutDetail> made_from() const { return nullptr; }
-    /// Integers that stand for values on a grid; as_f32() is the layout of the same values that every kernel knows (null: row-major).
+    /// Integers that stand for values on a grid.
     [[nodiscard]] virtual bool is_bytes() const { return false; }
-    [[nodiscard]] virtual std::shared_ptr<const LayoutDetail> as_f32() const { return nullptr; }
+    /// The value lies between others in a larger map: a part of what a concat joins.
+    [[nodiscard]] virtual bool is_slice() const { return false; }
+    /// Of bytes and of a slice: the layout of the same values that every kernel knows, f32 in memory of their own (null: row-major).
+    [[nodiscard]] virtual std::shared_ptr<const LayoutDetail> plain() const { return nullptr; }
 };
 /// Null means row-major.
 using Layout = std::shared_ptr<const LayoutDetail>;
@@ -75,7 +78,8 @@ struct Kernel {
     std::size_t workspace_bytes = 0;  ///< a call's own; unlike scratch it stays in the cache of the thread from part to part
     std::vector<int> in_place;        ///< per output: the input whose buffer it may overwrite, or -1 (empty: none)
     std::string fallback;             ///< why the plain loops run, where a fast kernel was wanted
-    /// The kernel also does this node, the only reader of its own (PlanContext::only_reader); `out` are that node's outputs.
+    /// The kernel also does this node, the only reader of its own (PlanContext::only_reader); `out` are that node's outputs. Its inputs but
+    /// the one it reads here, which must be parameters, follow the node's own in `in`.
     const Node* through = nullptr;
 };
 
@@ -84,10 +88,14 @@ struct PlanContext {
     DType real = DType::f32;
     std::int64_t rows = 1;                  ///< the batch: dimension 0 that row phases are cut along
     std::vector<std::int64_t> row_bounds;   ///< part p covers rows [row_bounds[p], row_bounds[p + 1])
-    /// Layout of a value planned before; row-major for an undecided parameter. Of a value kept as bytes the layout of f32 that a reorder
-    /// gives: kernels that read bytes ask for what is stored.
+    /// Layout of a value planned before; row-major for an undecided parameter. Of bytes and of a slice the plain layout, which a reorder
+    /// gives: kernels that read those as they lie ask for what is stored.
     std::function<Layout(const Value&)> layout;
     std::function<Layout(const Value&)> stored;
+    /// The slice of a joined map that an output is wanted in: a kernel that can write there gives it as its `out`. Null: anywhere.
+    std::function<Layout(const Node&, int output)> home = [](const Node&, int) { return Layout{}; };
+    /// Whether input i of a concat is already where the joined map has it.
+    std::function<bool(const Node&, int input)> is_placed = [](const Node&, int) { return false; };
     /// A parameter whose layout nobody has chosen: the kernel may take what it likes best.
     std::function<bool(const Value&)> is_undecided;
     /// Whether anybody reads an output of the node.
@@ -105,6 +113,11 @@ struct PlanContext {
     [[nodiscard]] bool has_team() const { return !is_sharded() && !is_serial; }
 };
 
+/// How values lie that a concat joins along the channels: each part, and the whole.
+struct JoinedLayouts {
+    Layout part, whole;
+};
+
 class Backend {
 public:
     virtual ~Backend() = default;
@@ -115,6 +128,10 @@ public:
     [[nodiscard]] virtual std::optional<Kernel> plan(const Node& node, const PlanContext& context) const = 0;
     /// Copies a value from one layout to another.
     [[nodiscard]] virtual Kernel reorder(const Type& type, const Layout& from, const Layout& to, const PlanContext& context) const = 0;
+    /// Nothing where a part cannot lie inside the whole. Channel c of the whole is its element c: parts start that far into it.
+    [[nodiscard]] virtual std::optional<JoinedLayouts> joined(const Type& /*part*/, const Type& /*whole*/, const PlanContext& /*context*/) const { return {}; }
+    /// Whether the node's kernel reads an input that is a slice as it lies.
+    [[nodiscard]] virtual bool reads_slice(const Node& /*node*/, int /*input*/) const { return false; }
 };
 
 [[nodiscard]] inline DType stored_as(DType dtype, DType real) { return dtype == DType::f32 ? real : dtype; }

@@ -271,6 +271,7 @@ private:
             if (const std::string activation = node.attrs.text("activation"); !activation.empty()) attrs.set("activation", activation);
         } else if (op == "concat") {
             for (const Value& piece : pieces_of(node, [&](const Value& inner) { return is_again(inner) && !copies.contains(key(inner)); })) inputs.push_back(again(piece));
+            attrs.set("made_again", true);  // its pieces have waited since the forward pass: they are copied, not placed
         } else {
             for (std::size_t i = 0; i < node.inputs.size(); ++i) inputs.push_back(node.op->shape_only >> i & 1 ? rewrite(node.inputs[i]) : again(node.inputs[i]));
         }

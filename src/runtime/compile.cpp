@@ -4,6 +4,7 @@
 #include "fovea/passes.h"
 #include "runtime/executable.h"
 #include "runtime/pipeline.h"
+#include "runtime/placement.h"
 
 namespace fovea {
 
@@ -57,8 +58,13 @@ public:
         p_.context.stored = [this](const Value& value) { return buffer_of(value).layout; };
         p_.context.layout = [this](const Value& value) {
             const Layout& layout = buffer_of(value).layout;
-            return layout && layout->is_bytes() ? layout->as_f32() : layout;
+            return layout && (layout->is_bytes() || layout->is_slice()) ? layout->plain() : layout;
         };
+        p_.context.home = [this](const Node& node, int output) {
+            const auto it = homes_.find({node.id, output});
+            return it == homes_.end() ? nullptr : it->second.layout;
+        };
+        p_.context.is_placed = [this](const Node& node, int input) { return is_placed(node, input); };
         p_.context.is_undecided = [this](const Value& value) { return undecided_.contains(id_of(value)); };
         p_.context.is_read = [this](const Node& node, int output) { return last_reader_.contains({node.id, output}); };
         p_.context.only_reader = [this](const Node& node) { return only_reader(node); };
@@ -67,7 +73,11 @@ public:
     void run() {
         count_uses();
         for (const auto& [parameter, value] : p_.graph.updates()) updates_[key(value)] = parameter.path();
-        for (const Node& node : p_.graph.nodes()) plan(node);
+        homes_ = plan_placement(p_.graph, *p_.backend, p_.context);
+        for (const Node& node : p_.graph.nodes())
+            if (is_source(node)) plan_source(node);
+        for (const Node& node : p_.graph.nodes())
+            if (!is_source(node)) plan(node);
         for (const auto& [name, value] : p_.graph.outputs()) {
             p_.outputs.push_back({name, value.type()});
             p_.output_buffers.push_back(in_layout(value, nullptr));
@@ -84,7 +94,9 @@ public:
     }
 
 private:
-    using Key = std::pair<int, int>;
+    using Key = ValueKey;
+    static bool is_source(const Node& node) { return node.op->name == "input" || node.op->name == "parameter" || node.op->name == "constant"; }
+    static bool is_slice(const Buffer& buffer) { return buffer.layout && buffer.layout->is_slice(); }
     static Key key(const Value& value) { return {value.id(), value.output()}; }
     [[nodiscard]] int id_of(const Value& value) const {
         const auto it = ids_.find(key(value));
@@ -122,7 +134,6 @@ private:
 
     void plan(const Node& node) {
         if (done_.contains(node.id)) return;
-        if (node.op->name == "input" || node.op->name == "parameter" || node.op->name == "constant") return plan_source(node);
         if (node.op->is_view) return plan_view(node);
         std::optional<Kernel> kernel = p_.backend->plan(node, p_.context);
         if (!kernel) {
@@ -133,8 +144,12 @@ private:
         std::vector<int> in;
         for (std::size_t i = 0; i < node.inputs.size(); ++i) {
             const Value& input = node.inputs[i];
-            in.push_back(input.is_empty() || (node.op->shape_only >> i & 1) ? -1 : in_layout(input, kernel->in[i]));
+            const bool is_absent = input.is_empty() || (node.op->shape_only >> i & 1) || (node.op->name == "concat" && is_placed(node, static_cast<int>(i)));
+            in.push_back(is_absent ? -1 : in_layout(input, kernel->in[i]));
         }
+        if (kernel->through)
+            for (const Value& input : kernel->through->inputs)
+                if (input.is_empty() || input.id() != node.id) in.push_back(input.is_empty() ? -1 : in_layout(input, kernel->in[in.size()]));
         const Node* last = kernel->through ? kernel->through : &node;
         done_.insert(last->id);
         add_item(node, *last, std::move(*kernel), std::move(in));
@@ -172,6 +187,34 @@ private:
         at(id).index = at(source).index;
         ids_[key(Value(const_cast<Graph*>(&p_.graph), node.id, 0))] = id;
         sharers_[at(id).root].push_back({node.id, 0});
+    }
+
+    /// The map that a concat joins, where one of its parts already has its place or the concat is planned.
+    int joined_map(int whole, const Layout& layout) {
+        const auto [it, is_new] = joined_.try_emplace(whole, -1);
+        if (is_new) it->second = new_buffer(p_.graph.node(whole).outputs[0], layout, p_.graph.node(whole).path);
+        return it->second;
+    }
+
+    /// The buffer of an output in the layout its kernel gives: its own memory, or a slice of the map it is joined to.
+    int output_buffer(const Value& value, const Layout& layout) {
+        if (joined_.contains(value.id())) return joined_.at(value.id());
+        const int id = new_buffer(value.type(), layout, value.node().path);
+        if (!is_slice(at(id))) return id;
+        const Slice& home = homes_.at(key(value));
+        at(id).root = joined_map(home.whole, home.whole_layout);
+        at(id).shift = static_cast<std::size_t>(home.first) * sizeof(float);
+        return id;
+    }
+
+    /// Whether input i of a concat lies where the joined map has it.
+    [[nodiscard]] bool is_placed(const Node& concat, int input) const {
+        const Value& part = concat.inputs[static_cast<std::size_t>(input)];
+        const auto home = homes_.find(key(part)), own = homes_.find({concat.id, 0});
+        if (home == homes_.end() || concat.attrs.integer("axis") != 1 || !is_slice(p_.buffers[static_cast<std::size_t>(id_of(part))])) return false;
+        std::int64_t first = own == homes_.end() ? 0 : own->second.first;
+        for (int i = 0; i < input; ++i) first += concat.inputs[static_cast<std::size_t>(i)].shape()[1];
+        return home->second.whole == (own == homes_.end() ? concat.id : own->second.whole) && home->second.first == first;
     }
 
     /// The buffer that holds `value` in `layout`: its own, or one a reorder fills (once per layout).
@@ -243,22 +286,25 @@ private:
         Item item;
         std::uint32_t writes = 0;
         for (const Phase& phase : kernel.phases) writes |= phase.writes;
+        if (node.op->name == "concat") writes = 1;  // also where its parts are all in their places
         for (std::size_t o = 0; o < node.outputs.size(); ++o) {
             if (!(writes >> std::min<std::size_t>(o, 31) & 1)) {
                 item.out.push_back(-1);
                 continue;
             }
             const Layout layout = o < kernel.out.size() ? kernel.out[o] : nullptr;
-            const int id = new_buffer(node.outputs[o], layout, node.path);
             const Value value(const_cast<Graph*>(&p_.graph), node.id, static_cast<int>(o));
+            const int id = output_buffer(value, layout);
             ids_[key(value)] = id;
-            sharers_[id].push_back(key(value));
+            sharers_[at(id).root].push_back(key(value));
             item.out.push_back(id);
             if (o < kernel.in_place.size() && kernel.in_place[o] >= 0) try_in_place(first, value, id, in, kernel.in_place[o]);
         }
         item.line = line_of(first, kernel);
         for (int id : in) item.line.bytes += id >= 0 ? static_cast<std::int64_t>(at(id).bytes) : 0;
-        for (int id : item.out) item.line.bytes += id >= 0 ? static_cast<std::int64_t>(at(id).bytes) : 0;
+        if (node.op->name == "concat") item.line.bytes *= 2;  // what it copies is what it writes
+        else
+            for (int id : item.out) item.line.bytes += id >= 0 ? static_cast<std::int64_t>(at(id).bytes) : 0;
         item.kernel = std::move(kernel);
         item.in = std::move(in);
         p_.items.push_back(std::move(item));
@@ -271,6 +317,8 @@ private:
         if (in < 0 || at(in).root != buffer_of(node.inputs[static_cast<std::size_t>(input)]).root) return;
         // The same bytes must not be read through another input as well.
         if (std::ranges::count_if(ins, [&](int other) { return other >= 0 && at(other).root == at(in).root; }) > 1) return;
+        // Beside a slice lie other values, and some may not be there yet.
+        if (is_slice(at(in)) || is_slice(at(out)) || joined_.contains(value.id())) return;
         const auto is_bytes = [](const Layout& layout) { return layout && layout->is_bytes(); };
         const bool are_alike = same_layout(at(in).layout, at(out).layout) || (is_bytes(at(in).layout) && is_bytes(at(out).layout));  // on different grids
         if (!are_alike || at(in).bytes != at(out).bytes) return;
@@ -304,24 +352,34 @@ private:
         }
     }
 
-    PlanLine line_of(const Node& node, const Kernel& kernel) const {
+    static std::int64_t operations_of(const Node& node) {
+        if (!node.op->cost) return 0;
+        const Cost cost = cost_of(node);
+        return cost.macs ? 2 * cost.macs : cost.operations;
+    }
+
+    /// A kernel that does two nodes is named after the one with more work.
+    PlanLine line_of(const Node& first, const Kernel& kernel) const {
+        const std::int64_t before = operations_of(first), after = kernel.through ? operations_of(*kernel.through) : 0;
+        const Node& node = after > before ? *kernel.through : first;
         PlanLine line{.path = node.path, .op = node.op->name, .kernel = kernel.name, .layout = kernel.out.empty() ? "" : layout_name(kernel.out[0])};
         if (node.op->name == "conv2d" && node.inputs.size() > 2 && !node.inputs[2].is_empty()) line.fused += "bias ";
         if (node.attrs.flag("fused_batch_norm")) line.fused += "batch_norm ";
         const std::size_t residual = node.op->name == "batch_norm" ? 5 : 3;
         if ((node.op->name == "conv2d" || node.op->name == "batch_norm") && node.inputs.size() > residual) line.fused += "add ";
         line.fused += node.attrs.text("activation");
-        if (kernel.through) line.fused += (line.fused.empty() || line.fused.back() == ' ' ? "" : " ") + kernel.through->op->name;
+        const auto joined = [](const std::string& a, const std::string& b) { return a + (a.empty() || b.empty() || a.back() == ' ' ? "" : " ") + b; };
+        if (kernel.through && &node == &first) line.fused = joined(line.fused, kernel.through->op->name);
+        else if (kernel.through) line.fused = joined("after " + joined(first.op->name, first.attrs.text("activation")) + (line.fused.empty() ? "" : ","), line.fused);
         line.problem = problem_of(node, p_.real == DType::f64 ? Precision::f64 : Precision::f32);
-        if (node.op->cost) {
-            const Cost cost = cost_of(node);
-            line.operations = cost.macs ? 2 * cost.macs : cost.operations;
-        }
+        line.operations = before + after;
         return line;
     }
 
     Executable::Impl& p_;
     std::map<Key, int> ids_;
+    std::map<Key, Slice> homes_;
+    std::map<int, int> joined_;  // concat -> the buffer of its output
     std::map<Key, int> last_reader_;
     std::map<int, std::vector<Key>> sharers_;  // root -> the values that live in its bytes
     std::map<Key, std::string> updates_;

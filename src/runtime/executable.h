@@ -20,6 +20,7 @@ struct Buffer {
     Place place = Place::arena;
     int index = -1;            ///< of the input, parameter, constant or packed parameter
     int root = -1;
+    std::size_t shift = 0;     ///< of a slice: bytes from where its root begins
     std::size_t offset = 0;    ///< in the arena
     std::string path;
 };

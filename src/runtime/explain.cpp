@@ -16,12 +16,13 @@ const Recomputed& Executable::recomputed() const { return impl_->recomputed; }
 
 std::string Executable::explain_plan() const {
     std::size_t path = 4, op = 2, kernel = 6, layout = 6;
-    int reorders = 0;
-    std::int64_t reordered_bytes = 0;
+    int reorders = 0, concats = 0, placed = 0;
+    std::int64_t reordered_bytes = 0, copied_bytes = 0;
     for (const PlanLine& line : plan()) {
         path = std::max(path, line.path.size()), op = std::max(op, line.op.size());
         kernel = std::max(kernel, line.kernel.size()), layout = std::max(layout, line.layout.size());
         if (line.op == "reorder") ++reorders, reordered_bytes += line.bytes;
+        if (line.op == "concat") ++concats, placed += line.bytes == 0, copied_bytes += line.bytes;
     }
     std::string text = fmt::format("{:<{}}  {:<{}}  {:<{}}  {:<{}}  {:>10}  {}\n", "node", path, "op", op, "kernel", kernel, "layout", layout, "bytes", "fused");
     for (const PlanLine& line : plan())
@@ -29,6 +30,7 @@ std::string Executable::explain_plan() const {
                             human_bytes(static_cast<double>(line.bytes)), line.fused);
     text += fmt::format("{} kernels in {} stages; arena {}; {} reorders ({})\n", plan().size(), impl_->stages.size(), human_bytes(static_cast<double>(arena_bytes())), reorders,
                         human_bytes(static_cast<double>(reordered_bytes)));
+    if (concats > 0) text += fmt::format("{} of {} concats in place", placed, concats) + (placed < concats ? fmt::format(", the others copy {}", human_bytes(static_cast<double>(copied_bytes / 2))) : "") + "\n";
     for (const std::string& fallback : fallbacks()) text += "fallback: " + fallback + "\n";
     return text;
 }

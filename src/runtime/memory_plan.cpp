@@ -70,7 +70,7 @@ std::size_t plan_memory(std::vector<Item>& items, std::vector<Buffer>& buffers, 
     }
     for (int buffer : kept) intervals[static_cast<std::size_t>(buffers[static_cast<std::size_t>(buffer)].root)].touch(static_cast<int>(stages.size()));
     const std::size_t total = place(intervals);
-    for (Buffer& buffer : buffers) buffer.offset = buffers[static_cast<std::size_t>(buffer.root)].offset;
+    for (Buffer& buffer : buffers) buffer.offset = buffers[static_cast<std::size_t>(buffer.root)].offset + buffer.shift;
     return total;
 }
 

@@ -14,12 +14,16 @@ struct Rows {
     std::int64_t channels, per_sample, samples;
     explicit Rows(const Shape& x) : channels(x[1]), per_sample(x.elements(2, x.rank())), samples(x[0]) {}
     [[nodiscard]] std::int64_t stride() const { return channels * per_sample; }
+    /// The rows of a part, whose input and output lie as given.
+    [[nodiscard]] NormRows of(const Part& part, std::int64_t x_pixel, std::int64_t y_pixel) const { return {(part.end - part.begin) * per_sample, channels, x_pixel, y_pixel}; }
     [[nodiscard]] double count() const { return static_cast<double>(samples * per_sample); }
 };
 
 /// [N, C, H, W] channels last, or [N, C]: the shapes whose channels are innermost here.
 bool is_rows(const Shape& x, const PlanContext& context) { return (x.rank() == 4 || x.rank() == 2) && x[0] == context.rows && x.elements() > 0; }
 Layout rows_layout(const Shape& x) { return channels_last(x); }
+/// Floats to sample `sample` of a value that lies as `pixel` says.
+std::int64_t start_of(const Rows& rows, std::int64_t sample, std::int64_t pixel) { return sample * rows.per_sample * pixel; }
 
 struct Scratch {
     std::int64_t channels;
@@ -47,13 +51,14 @@ std::optional<Kernel> plan_batch_norm(const Node& node, const PlanContext& conte
     Kernel kernel;
     kernel.name = std::string("simd:") + simd().name;
     kernel.in.resize(node.inputs.size());
-    kernel.in[0] = rows_layout(x);
+    kernel.in[0] = source_of(node.inputs[0], context);
     if (has_residual) kernel.in[5] = rows_layout(x);
-    kernel.out = {rows_layout(x), nullptr, nullptr, nullptr, nullptr};
+    kernel.out = {home_of(node, 0, context), nullptr, nullptr, nullptr, nullptr};
+    const std::int64_t x_pixel = pixel_stride(kernel.in[0], x), y_pixel = pixel_stride(kernel.out[0], x);
     kernel.in_place = {has_residual ? 5 : -1, -1, -1, 3, 4};
     kernel.scratch_bytes = scratch.bytes();
     kernel.phases.push_back({.kind = Phase::Kind::rows, .reads = 1, .row_reads = 1, .writes = 0, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part& part) {
-                                 simd().norm_sums(as_f32(args.in[0]) + part.begin * rows.stride(), (part.end - part.begin) * rows.per_sample, rows.channels,
+                                 simd().norm_sums(as_f32(args.in[0]) + start_of(rows, part.begin, x_pixel), rows.of(part, x_pixel, y_pixel),
                                                   scratch.pivot(args.scratch, part.index), scratch.sums(args.scratch, part.index), scratch.second(args.scratch, part.index));
                              }});
     kernel.phases.push_back({.reads = 0b11110, .writes = 0b11110, .uses_scratch = true, .run = [=, bounds = context.row_bounds](const KernelArgs& args, const Part&) {
@@ -79,8 +84,9 @@ std::optional<Kernel> plan_batch_norm(const Node& node, const PlanContext& conte
                              }});
     kernel.phases.push_back({.kind = Phase::Kind::rows, .reads = 0b100001, .row_reads = 0b100001, .writes = 1, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part& part) {
                                  const std::int64_t at = part.begin * rows.stride();
-                                 simd().norm_apply(as_f32(args.out[0]) + at, as_f32(args.in[0]) + at, has_residual ? as_f32(args.in[5]) + at : nullptr, scratch.coefficient(args.scratch, 0),
-                                                   scratch.coefficient(args.scratch, 1), (part.end - part.begin) * rows.per_sample, rows.channels, relu);
+                                 simd().norm_apply(as_f32(args.out[0]) + start_of(rows, part.begin, y_pixel), as_f32(args.in[0]) + start_of(rows, part.begin, x_pixel),
+                                                   has_residual ? as_f32(args.in[5]) + at : nullptr, scratch.coefficient(args.scratch, 0), scratch.coefficient(args.scratch, 1),
+                                                   rows.of(part, x_pixel, y_pixel), relu);
                              }});
     return kernel;
 }
@@ -93,18 +99,19 @@ std::optional<Kernel> plan_batch_norm_apply(const Node& node, const PlanContext&
     Kernel kernel;
     kernel.name = std::string("simd:") + simd().name;
     kernel.in.resize(node.inputs.size());
-    kernel.in[0] = rows_layout(x);
+    kernel.in[0] = source_of(node.inputs[0], context);
     if (has_residual) kernel.in[5] = rows_layout(x);
-    kernel.out = {rows_layout(x)};
+    kernel.out = {home_of(node, 0, context)};
     kernel.in_place = {has_residual ? 5 : 0};
     kernel.workspace_bytes = static_cast<std::size_t>(rows.channels) * 8;
+    const std::int64_t x_pixel = pixel_stride(kernel.in[0], x), y_pixel = pixel_stride(kernel.out[0], x);
     // One phase by rows, with its own coefficients: it shares a stage with the gradient that wants y.
     kernel.phases.push_back({.kind = Phase::Kind::rows, .row_reads = 0b100001, .run = [=](const KernelArgs& args, const Part& part) {
                                  const std::int64_t at = part.begin * rows.stride();
                                  float *scale = as_f32(args.workspace), *shift = scale + rows.channels;
                                  simd().norm_coefficients(scale, shift, as_f32(args.in[1]), as_f32(args.in[2]), as_f32(args.in[3]), as_f32(args.in[4]), rows.channels);
-                                 simd().norm_apply(as_f32(args.out[0]) + at, as_f32(args.in[0]) + at, has_residual ? as_f32(args.in[5]) + at : nullptr, scale, shift,
-                                                   (part.end - part.begin) * rows.per_sample, rows.channels, relu);
+                                 simd().norm_apply(as_f32(args.out[0]) + start_of(rows, part.begin, y_pixel), as_f32(args.in[0]) + start_of(rows, part.begin, x_pixel),
+                                                   has_residual ? as_f32(args.in[5]) + at : nullptr, scale, shift, rows.of(part, x_pixel, y_pixel), relu);
                              }});
     return kernel;
 }
@@ -126,8 +133,10 @@ std::optional<Kernel> plan_batch_norm_backward(const Node& node, const PlanConte
     Kernel kernel;
     kernel.name = std::string("simd:") + simd().name;
     kernel.in.resize(node.inputs.size());
-    kernel.in[0] = kernel.in[1] = rows_layout(x);
-    if (has_mask) kernel.in[5] = rows_layout(x);
+    kernel.in[0] = source_of(node.inputs[0], context);
+    kernel.in[1] = rows_layout(x);
+    if (has_mask) kernel.in[5] = source_of(node.inputs[5], context);
+    const std::int64_t x_pixel = pixel_stride(kernel.in[0], x), y_pixel = has_mask ? pixel_stride(kernel.in[5], x) : 0;
     kernel.out = {rows_layout(x), nullptr, nullptr};
     kernel.in_place = {has_residual ? -1 : 1, -1, -1};
     if (has_residual) {
@@ -137,9 +146,9 @@ std::optional<Kernel> plan_batch_norm_backward(const Node& node, const PlanConte
     kernel.scratch_bytes = scratch.bytes();
     if (has_beta) kernel.workspace_bytes = static_cast<std::size_t>(rows.channels) * 8;
     kernel.phases.push_back({.kind = Phase::Kind::rows, .reads = has_beta ? 0b1011111u : 0b111011u, .row_reads = 0b100011, .writes = 0, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part& part) {
-                                 const std::int64_t at = part.begin * rows.stride();
-                                 simd().norm_backward_sums(as_f32(args.in[0]) + at, as_f32(args.in[1]) + at, mask_of(args, at), as_f32(args.in[3]),
-                                                           (part.end - part.begin) * rows.per_sample, rows.channels, scratch.sums(args.scratch, part.index),
+                                 simd().norm_backward_sums(as_f32(args.in[0]) + start_of(rows, part.begin, x_pixel), as_f32(args.in[1]) + part.begin * rows.stride(),
+                                                           mask_of(args, start_of(rows, part.begin, y_pixel)), as_f32(args.in[3]), rows.of(part, x_pixel, y_pixel),
+                                                           scratch.sums(args.scratch, part.index),
                                                            scratch.second(args.scratch, part.index));
                              }});
     kernel.phases.push_back({.reads = 0b11100, .writes = 0b110, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part&) {
@@ -157,9 +166,10 @@ std::optional<Kernel> plan_batch_norm_backward(const Node& node, const PlanConte
                              }});
     kernel.phases.push_back({.kind = Phase::Kind::rows, .reads = has_beta ? 0b1011111u : 0b101011u, .row_reads = 0b100011, .writes = 0b1001, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part& part) {
                                  const std::int64_t at = part.begin * rows.stride();
-                                 simd().norm_backward_apply(as_f32(args.out[0]) + at, has_residual ? as_f32(args.out[3]) + at : nullptr, as_f32(args.in[0]) + at, as_f32(args.in[1]) + at,
-                                                            mask_of(args, at), scratch.coefficient(args.scratch, 0), scratch.coefficient(args.scratch, 1),
-                                                            scratch.coefficient(args.scratch, 2), as_f32(args.in[3]), (part.end - part.begin) * rows.per_sample, rows.channels);
+                                 simd().norm_backward_apply(as_f32(args.out[0]) + at, has_residual ? as_f32(args.out[3]) + at : nullptr,
+                                                            as_f32(args.in[0]) + start_of(rows, part.begin, x_pixel), as_f32(args.in[1]) + at,
+                                                            mask_of(args, start_of(rows, part.begin, y_pixel)), scratch.coefficient(args.scratch, 0), scratch.coefficient(args.scratch, 1),
+                                                            scratch.coefficient(args.scratch, 2), as_f32(args.in[3]), rows.of(part, x_pixel, y_pixel));
                              }});
     return kernel;
 }
@@ -167,6 +177,7 @@ std::optional<Kernel> plan_batch_norm_backward(const Node& node, const PlanConte
 std::optional<Kernel> plan_batch_norm_inference(const Node& node, const PlanContext& context) {
     const Shape& x = node.outputs[0].shape;
     if (!is_rows(x, context)) return {};
+    if (auto kernel = plan_normed_pointwise(node, context)) return kernel;
     const Rows rows(x);
     const double eps = node.attrs.real("eps");
     const bool relu = node.attrs.text("activation") == "relu";
@@ -174,28 +185,24 @@ std::optional<Kernel> plan_batch_norm_inference(const Node& node, const PlanCont
     Kernel kernel;
     kernel.name = std::string("simd:") + simd().name;
     kernel.in.resize(node.inputs.size());
-    kernel.in[0] = rows_layout(x);
-    kernel.out = {rows_layout(x)};
+    kernel.in[0] = source_of(node.inputs[0], context);
+    kernel.out = {activate ? rows_layout(x) : home_of(node, 0, context)};
     kernel.in_place = {0};
-    kernel.scratch_bytes = static_cast<std::size_t>(rows.channels) * 8;
-    kernel.phases.push_back({.reads = 0b11110, .writes = 0, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part&) {
-                                 float* scale = as_f32(args.scratch);
-                                 for (std::int64_t c = 0; c < rows.channels; ++c) {
-                                     const double s = as_f32(args.in[1])[c] / std::sqrt(static_cast<double>(as_f32(args.in[4])[c]) + eps);
-                                     scale[c] = static_cast<float>(s);
-                                     scale[rows.channels + c] = static_cast<float>(as_f32(args.in[2])[c] - as_f32(args.in[3])[c] * s);
-                                 }
-                             }});
-    kernel.phases.push_back({.kind = Phase::Kind::rows, .reads = 1, .row_reads = 1, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part& part) {
-                                 constexpr std::int64_t cached_floats = 4 << 10;  // an activation follows while they are in the first-level cache
-                                 const std::int64_t all = (part.end - part.begin) * rows.per_sample, step = activate ? std::max<std::int64_t>(1, cached_floats / rows.channels) : all;
-                                 for (std::int64_t row = 0; row < all; row += step) {
-                                     const std::int64_t at = part.begin * rows.stride() + row * rows.channels, count = std::min(step, all - row);
-                                     float* y = as_f32(args.out[0]) + at;
-                                     simd().norm_apply(y, as_f32(args.in[0]) + at, nullptr, as_f32(args.scratch), as_f32(args.scratch) + rows.channels, count, rows.channels, relu);
-                                     if (activate) activate(y, y, count * rows.channels);
-                                 }
-                             }});
+    kernel.workspace_bytes = static_cast<std::size_t>(rows.channels) * 8;
+    const std::int64_t x_pixel = pixel_stride(kernel.in[0], x), y_pixel = pixel_stride(kernel.out[0], x);
+    // The coefficients are made again in each part: that is less than a barrier.
+    kernel.phases.push_back(over_pixels(context, rows.samples, rows.per_sample, rows.channels * 8, 1, [=](const KernelArgs& args, std::int64_t begin, std::int64_t end) {
+        constexpr std::int64_t cached_floats = 4 << 10;  // an activation follows while they are in the first-level cache
+        float *scale = as_f32(args.workspace), *shift = scale + rows.channels;
+        simd().inference_coefficients(scale, shift, as_f32(args.in[1]), as_f32(args.in[2]), as_f32(args.in[3]), as_f32(args.in[4]), eps, rows.channels);
+        const std::int64_t step = activate ? std::max<std::int64_t>(1, cached_floats / rows.channels) : end - begin;
+        for (std::int64_t row = begin; row < end; row += step) {
+            const std::int64_t count = std::min(step, end - row);
+            float* y = as_f32(args.out[0]) + row * y_pixel;
+            simd().norm_apply(y, as_f32(args.in[0]) + row * x_pixel, nullptr, scale, shift, {count, rows.channels, x_pixel, y_pixel}, relu);
+            if (activate) activate(y, y, count * rows.channels);
+        }
+    }));
     return kernel;
 }
 

@@ -1,4 +1,5 @@
-// Values side by side, channels last: along the channels a copy per pixel, along rows or columns a copy per line or sample.
+// Values side by side, channels last: along the channels a copy per pixel, along rows or columns a copy per line or sample. A part that lies in
+// its place already (PlanContext::is_placed) is not copied; where all do, nothing runs.
 #include <cstring>
 
 #include "backends/cpu/kernels.h"
@@ -31,9 +32,9 @@ Runs runs_along(const Shape& shape, int axis, std::size_t width) {
     return runs;
 }
 
-/// One piece of a joined row: where it starts and how long it is, in bytes.
+/// One piece of a joined row: the operand it is, where it starts, how long it is, and how far apart its runs lie, in bytes.
 struct Strip {
-    std::size_t at, bytes;
+    std::size_t input, at, bytes, step;
 };
 
 /// A layout other than row-major is described for f32 alone.
@@ -47,31 +48,42 @@ std::optional<Kernel> plan_concat(const Node& node, const PlanContext& context) 
     const Type whole = is_part ? node.inputs[0].type() : node.outputs[0];
     if (axis == 0 || whole.shape.rank() < 2 || whole.shape[0] != context.rows || whole.shape.elements() == 0) return {};
     if (whole.shape.rank() == 4 && whole.dtype != DType::f32) return {};
-    const Runs runs = runs_along(whole.shape, axis, size_of(stored_as(whole.dtype, context.real)));
-    const std::size_t row = runs.unit * static_cast<std::size_t>(whole.shape[axis]);
+    const std::size_t width = size_of(stored_as(whole.dtype, context.real));
+    const Runs runs = runs_along(whole.shape, axis, width);
+    // Only what is joined along the channels of a map has a home in a larger one, or parts that may be slices.
+    const bool by_channels = whole.shape.rank() == 4 && axis == 1;
+    const Layout home = by_channels && !is_part ? context.home(node, 0) : nullptr;
+    const std::size_t row = home ? static_cast<std::size_t>(pixel_stride(home, whole.shape)) * width : runs.unit * static_cast<std::size_t>(whole.shape[axis]);
+    Kernel kernel;
+    kernel.in.resize(node.inputs.size());
+    kernel.out = {home ? home : lies(node.outputs[0])};
     std::vector<Strip> strips;
     std::size_t at = 0;
     for (std::size_t i = is_part ? 1 : 0; i < node.inputs.size(); ++i) {
-        strips.push_back({at, runs.unit * static_cast<std::size_t>(node.inputs[i].shape()[axis])});
-        at += strips.back().bytes;
+        const Shape& shape = node.inputs[i].shape();
+        const std::size_t bytes = runs.unit * static_cast<std::size_t>(shape[axis]);
+        std::size_t step = bytes;
+        if (!is_part) {
+            kernel.in[i] = lies(node.inputs[i].type());
+            if (const Layout own = context.stored(node.inputs[i]); by_channels && own && own->is_slice()) {
+                kernel.in[i] = own;
+                step = static_cast<std::size_t>(pixel_stride(own, shape)) * width;
+            }
+        }
+        if (is_part || !context.is_placed(node, static_cast<int>(i))) strips.push_back({is_part ? 0 : i, at, bytes, step});
+        at += bytes;
     }
-    Kernel kernel;
-    kernel.name = "copies";
-    kernel.in.resize(node.inputs.size());
     if (is_part) {
         strips = {strips[static_cast<std::size_t>(node.attrs.integer("index"))]};
         kernel.in[0] = lies(whole);
-    } else {
-        for (std::size_t i = 0; i < node.inputs.size(); ++i) kernel.in[i] = lies(node.inputs[i].type());
     }
-    kernel.out = {lies(node.outputs[0])};
+    kernel.name = strips.empty() ? "placed" : !is_part && strips.size() < node.inputs.size() ? fmt::format("copies {} of {}", strips.size(), node.inputs.size()) : "copies";
+    if (strips.empty()) return kernel;
     // Runs [begin, end) of the whole batch.
     const auto copy = [strips, row, is_part](const KernelArgs& args, std::int64_t begin, std::int64_t end) {
-        for (std::size_t i = 0; i < strips.size(); ++i) {
-            const auto [place, bytes] = strips[i];
+        for (const auto& [input, place, bytes, step] : strips)
             for (auto r = static_cast<std::size_t>(begin); r < static_cast<std::size_t>(end); ++r)
-                is_part ? std::memcpy(args.out[0] + r * bytes, args.in[0] + r * row + place, bytes) : std::memcpy(args.out[0] + r * row + place, args.in[i] + r * bytes, bytes);
-        }
+                is_part ? std::memcpy(args.out[0] + r * bytes, args.in[0] + r * row + place, bytes) : std::memcpy(args.out[0] + r * row + place, args.in[input] + r * step, bytes);
     };
     if (context.is_sharded()) {
         kernel.phases.push_back({.kind = Phase::Kind::rows, .row_reads = ~0u, .run = [copy, per_sample = runs.count](const KernelArgs& args, const Part& part) {

@@ -22,7 +22,8 @@ Layout planned_layout(const Value& weight, const PlanContext& context) { return 
 }  // namespace
 
 std::optional<Kernel> plan_conv2d(const Node& node, const PlanContext& context) {
-    for (const auto planner : {plan_depthwise_conv2d, plan_thin_conv2d, plan_winograd, plan_direct_conv2d})
+    // Before our direct kernel, which knows no slices.
+    for (const auto planner : {plan_depthwise_conv2d, plan_thin_conv2d, plan_winograd, plan_pointwise, plan_direct_conv2d})
         if (auto kernel = planner(node, context)) return kernel;
     const Geometry g(node.attrs);
     const Shape &x = node.inputs[0].shape(), &w = node.inputs[1].shape(), &y = node.outputs[0].shape;
@@ -76,17 +77,20 @@ std::optional<Kernel> plan_conv2d(const Node& node, const PlanContext& context) 
     kernel.in[0] = channels_last(x);
     kernel.in[1] = weight_layout(*weights, w, g.groups);
     if (has_residual) kernel.in[3] = channels_last(y);
-    kernel.out = {channels_last(y)};
+    // A slice is filled from the result of a part, which is still in cache.
+    const bool spreads = sharded && !has_residual && !activate && context.home(node, 0);
+    kernel.out = {spreads ? context.home(node, 0) : channels_last(y)};
     // The residual is added where the result goes: it is given up when nobody else reads it, copied otherwise.
     if (has_residual) kernel.in_place = {3};
-    const std::int64_t x_line = from[1] * from[3], y_line = to[1] * to[3], x_row = x_line * from[2], y_row = y_line * to[2];
+    const std::int64_t x_line = from[1] * from[3], y_line = to[1] * to[3], x_row = x_line * from[2], y_row = y_line * to[2], y_pixel = pixel_stride(kernel.out[0], y);
     kernel.scratch_bytes = scratch * pieces.size();
+    if (spreads) kernel.workspace_bytes = static_cast<std::size_t>(sized.begin()->first[0] * y_row) * sizeof(float);
     Phase phase{.kind = sharded ? Phase::Kind::rows : Phase::Kind::split, .parts = static_cast<int>(pieces.size()), .row_reads = sharded ? 0b1001u : 0u, .uses_scratch = scratch > 0};
-    phase.run = [=](const KernelArgs& args, const Part& part) {
+    phase.run = [=, outputs = y[1]](const KernelArgs& args, const Part& part) {
         const ConvPiece& piece = pieces[static_cast<std::size_t>(part.index)];
         const Sized& s = sized.at(piece.size());
         const std::int64_t at = piece.sample * y_row + piece.line * y_line;
-        float* y_data = as_f32(args.out[0]) + at;
+        float* y_data = spreads ? as_f32(args.workspace) : as_f32(args.out[0]) + at;
         if (has_residual) {
             const float* residual = as_f32(args.in[3]) + at;
             if (residual != y_data) std::copy_n(residual, piece.samples * piece.lines * y_line, y_data);
@@ -96,6 +100,9 @@ std::optional<Kernel> plan_conv2d(const Node& node, const PlanContext& context) 
                               {DNNL_ARG_BIAS, &s.bias, args.in.size() > 2 ? args.in[2] : nullptr},
                               {DNNL_ARG_DST, &s.c, y_data},
                               {DNNL_ARG_SCRATCHPAD, &s.scratch, scratch ? args.scratch + scratch * static_cast<std::size_t>(part.index) : nullptr}});
+        if (!spreads) return;
+        float* slice = as_f32(args.out[0]) + at / outputs * y_pixel;
+        for (std::int64_t p = 0; p < piece.samples * y_row / outputs; ++p) std::copy_n(y_data + p * outputs, outputs, slice + p * y_pixel);
     };
     kernel.phases = {std::move(phase)};
     if (activate) kernel.phases.push_back(in_place_phase(context, y, activate));

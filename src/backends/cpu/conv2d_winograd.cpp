@@ -82,12 +82,19 @@ std::optional<G> geometry_of(const Node& node, const PlanContext& context, const
     if (!context.allows_winograd || !winograd().is_supported || context.real != DType::f32) return {};
     if (w[2] != 3 || w[3] != 3 || w[0] % G::lanes || w[1] % G::lanes || node.attrs.integer("groups") != 1) return {};
     if (!all(stride, is_one) || !all(dilation, is_one) || !all(pad, [](std::int64_t p) { return p >= 0; }) || x.elements() == 0 || y.elements() == 0) return {};
-    G g{.channels = x[1], .outputs = y[1], .height = x[2], .width = x[3], .out_height = y[2], .out_width = y[3], .before_h = pad[0], .before_w = pad[2], .block = 0};
+    G g{.channels = x[1], .outputs = y[1], .height = x[2], .width = x[3], .out_height = y[2], .out_width = y[3], .before_h = pad[0], .before_w = pad[2], .x_pixel = x[1], .y_pixel = y[1], .block = 0};
     if (is_turned) g.before_h = 2 - pad[0], g.before_w = 2 - pad[2];
     return g;
 }
 
-/// Those of a convolution or its data gradient, where Winograd is chosen.
+bool is_rectified(const Node& node) { return node.attrs.text("activation") == "relu"; }
+
+/// An activation other than the rectifier follows in place, over a map without gaps.
+Layout target_of(const Node& node, const PlanContext& context) {
+    return is_rectified(node) || !activation_kernel(node) ? home_of(node, 0, context) : channels_last(node.outputs[0].shape);
+}
+
+/// Those of a convolution or its data gradient, where Winograd is chosen. Input 0 and output 0 may be slices.
 std::optional<G> chosen_geometry(const Node& node, const PlanContext& context, const Shape& w, const Shape& x, const Shape& y, bool is_turned) {
     auto g = geometry_of(node, context, w, x, y, is_turned);
     if (!g) return {};
@@ -96,6 +103,8 @@ std::optional<G> chosen_geometry(const Node& node, const PlanContext& context, c
     g->block = std::min(g->matrix_bytes() > cached_matrices ? many : few, x[0] * g->tiles());
     const Costs costs = costs_of(context, *g, x[0]);
     if (!context.forces_winograd && costs.winograd >= costs.direct) return {};
+    g->x_pixel = pixel_stride(source_of(node.inputs[0], context), x);
+    g->y_pixel = pixel_stride(target_of(node, context), y);
     return g;
 }
 
@@ -126,10 +135,10 @@ Kernel kernel_of(const Node& node, const PlanContext& context, const G& g, const
     Kernel kernel;
     kernel.name = std::string("winograd4x4:") + winograd().name;
     kernel.in.resize(node.inputs.size());
-    kernel.in[0] = channels_last(x);
+    kernel.in[0] = source_of(node.inputs[0], context);
     kernel.in[1] = std::make_shared<WinogradLayout>(w, is_turned);
     if (has_residual) kernel.in[3] = channels_last(y), kernel.in_place = {3};
-    kernel.out = {channels_last(y)};
+    kernel.out = {target_of(node, context)};
     kernel.workspace_bytes = static_cast<std::size_t>(g.work()) * sizeof(float);
     const auto run = [=](const KernelArgs& args, std::int64_t begin, std::int64_t end) {
         winograd().convolve(as_f32(args.out[0]), as_f32(args.in[0]), as_f32(args.in[1]), has_bias ? as_f32(args.in[2]) : nullptr, has_residual ? as_f32(args.in[3]) : nullptr, relu,
@@ -161,7 +170,7 @@ std::optional<Kernel> plan_winograd(const Node& node, const PlanContext& context
     const auto g = chosen_geometry(node, context, w, x, y, false);
     if (!g) return {};
     const bool has_bias = node.inputs.size() > 2 && !node.inputs[2].is_empty(), has_residual = node.inputs.size() > 3 && !node.inputs[3].is_empty();
-    const bool relu = node.attrs.text("activation") == "relu";
+    const bool relu = is_rectified(node);
     Kernel kernel = kernel_of(node, context, *g, x, y, w, false, has_bias, has_residual, relu);
     if (const UnaryKernel activate = relu ? UnaryKernel{} : activation_kernel(node)) kernel.phases.push_back(in_place_phase(context, y, activate));
     return kernel;

@@ -38,6 +38,7 @@ struct ConvGeometry {
     const std::string_view name(implementation);
     return name.find("ref") != std::string_view::npos;
 }
+/// Whether oneDNN fell back to loops, or to a matrix product over copies of the map.
 [[nodiscard]] inline bool is_slow(const char* implementation) { return is_reference(implementation) || std::string_view(implementation).find("gemm") != std::string_view::npos; }
 
 /// A primitive for one size of piece, with the descriptors its arguments need.

@@ -73,6 +73,18 @@ public:
         return {};
     }
     Kernel reorder(const Type& type, const Layout& from, const Layout& to, const PlanContext& context) const override { return cpu::plan_reorder(type, from, to, context); }
+    std::optional<JoinedLayouts> joined(const Type& part, const Type& whole, const PlanContext& context) const override {
+        const Shape& shape = whole.shape;
+        if (context.real != DType::f32 || whole.dtype != DType::f32 || shape.rank() != 4 || shape[0] != context.rows || part.shape.elements() == 0) return {};
+        return JoinedLayouts{std::make_shared<cpu::SliceLayout>(part.shape, shape[1]), cpu::channels_last(shape)};
+    }
+    bool reads_slice(const Node& node, int input) const override {
+        const std::string& op = node.op->name;
+        if (op == "concat") return true;
+        if (op == "batch_norm_backward") return input == 0 || input == 5;
+        if (op == "conv2d") return input == 0 && cpu::is_pointwise(node);
+        return input == 0 && (op == "batch_norm" || op == "batch_norm_apply" || op == "batch_norm_inference" || op == "max_pool2d" || planner_of(op) == cpu::plan_resample);
+    }
 };
 
 }  // namespace

@@ -24,7 +24,7 @@ public:
         return same && same->shape_ == shape_ && same->grid_ == grid_;
     }
     [[nodiscard]] bool is_bytes() const override { return true; }
-    [[nodiscard]] std::shared_ptr<const LayoutDetail> as_f32() const override { return channels_last(shape_); }
+    [[nodiscard]] std::shared_ptr<const LayoutDetail> plain() const override { return channels_last(shape_); }
     [[nodiscard]] const Grid& grid() const { return grid_; }
     [[nodiscard]] bool is_signed() const { return grid_.low < 0; }
     [[nodiscard]] dnnl::memory::data_type data_type() const { return is_signed() ? dnnl::memory::data_type::s8 : dnnl::memory::data_type::u8; }

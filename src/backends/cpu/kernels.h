@@ -24,6 +24,10 @@ namespace fovea::cpu {
 [[nodiscard]] std::optional<Kernel> plan_winograd_backward_weight(const Node& node, const PlanContext& context);
 /// The reorder into the layout the first two want their weights in; nothing for another `to`.
 [[nodiscard]] std::optional<Kernel> plan_winograd_weights(const Type& type, const Layout& from, const Layout& to);
+/// Convolutions of single pixels whose source or result is a slice.
+[[nodiscard]] std::optional<Kernel> plan_pointwise(const Node& node, const PlanContext& context);
+/// The batch norm of inference together with the convolution of single pixels that alone reads it.
+[[nodiscard]] std::optional<Kernel> plan_normed_pointwise(const Node& norm, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_linear(const Node& node, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_matmul(const Node& node, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_batch_norm(const Node& node, const PlanContext& context);
@@ -46,6 +50,20 @@ namespace fovea::cpu {
 /// The plain loops on the rows of each part, for ops that treat samples alone.
 [[nodiscard]] std::optional<Kernel> plan_by_rows(const Node& node, const PlanContext& context);
 [[nodiscard]] Kernel plan_reorder(const Type& type, const Layout& from, const Layout& to, const PlanContext& context);
+
+/// Whether the node is a convolution of single pixels: 1 x 1, stride 1, no padding, no groups.
+[[nodiscard]] bool is_pointwise(const Node& node);
+
+/// Where an output goes: the slice it is wanted in, else channels last.
+[[nodiscard]] inline Layout home_of(const Node& node, int output, const PlanContext& context) {
+    const Layout home = context.home(node, output);
+    return home ? home : channels_last(node.outputs[static_cast<std::size_t>(output)].shape);
+}
+/// Where an input comes from: the slice it is, else channels last.
+[[nodiscard]] inline Layout source_of(const Value& value, const PlanContext& context) {
+    const Layout stored = context.stored(value);
+    return stored && stored->is_slice() ? stored : channels_last(value.shape());
+}
 
 /// A phase over the pixels of `samples` maps, channels last: run(args, first pixel, last pixel) of the whole batch. By rows where there are
 /// enough of them (inputs `row_reads` go by rows), in pieces of about `pixel_bytes` of work per pixel otherwise.

@@ -11,14 +11,14 @@ namespace {
 /// Adaptive windows are ordinary ones where the output divides the input.
 bool is_regular(const Shape& x, const Shape& y) { return x[2] % y[2] == 0 && x[3] % y[3] == 0; }
 
-PoolGeometry geometry_of(const Attrs& attrs, const Shape& x, const Shape& y) {
+PoolGeometry geometry_of(const Attrs& attrs, const Shape& x, const Shape& y, std::int64_t x_pixel, std::int64_t y_pixel) {
     if (attrs.has("output"))
         return {.channels = x[1], .height = x[2], .width = x[3], .out_height = y[2], .out_width = y[3], .kernel_h = x[2] / y[2], .kernel_w = x[3] / y[3], .stride_h = x[2] / y[2],
-                .stride_w = x[3] / y[3], .before_h = 0, .before_w = 0, .dilation_h = 1, .dilation_w = 1};
+                .stride_w = x[3] / y[3], .before_h = 0, .before_w = 0, .dilation_h = 1, .dilation_w = 1, .x_pixel = x_pixel, .y_pixel = y_pixel};
     const auto kernel = attrs.integers("kernel"), stride = attrs.integers("stride"), pad = attrs.integers("pad");
     const auto dilation = attrs.has("dilation") ? attrs.integers("dilation") : std::vector<std::int64_t>{1, 1};
     return {.channels = x[1], .height = x[2], .width = x[3], .out_height = y[2], .out_width = y[3], .kernel_h = kernel[0], .kernel_w = kernel[1], .stride_h = stride[0], .stride_w = stride[1],
-            .before_h = pad[0], .before_w = pad[2], .dilation_h = dilation[0], .dilation_w = dilation[1]};
+            .before_h = pad[0], .before_w = pad[2], .dilation_h = dilation[0], .dilation_w = dilation[1], .x_pixel = x_pixel, .y_pixel = y_pixel};
 }
 
 }  // namespace
@@ -36,15 +36,17 @@ std::optional<Kernel> plan_pool(const Node& node, const PlanContext& context) {
     Kernel kernel;
     kernel.name = std::string("simd:") + simd().name;
     if (!backward) {
-        const PoolGeometry geometry = geometry_of(node.attrs, x, y);
+        const Layout source = source_of(node.inputs[0], context), target = home_of(node, 0, context);
+        const PoolGeometry geometry = geometry_of(node.attrs, x, y, pixel_stride(source, x), pixel_stride(target, y));
         if (geometry.kernel_h * geometry.kernel_w > PoolGeometry::most_taps) return {};
-        kernel.in = {channels_last(x)};
-        kernel.out = {channels_last(y), channels_last(y)};
+        kernel.in = {source};
+        kernel.out = {target, channels_last(y)};
+        const std::int64_t x_map = x[2] * x[3] * geometry.x_pixel, y_map = y[2] * y[3] * geometry.y_pixel;
         const bool asks_where = context.is_read(node, 1);
         kernel.phases.push_back({.kind = Phase::Kind::rows, .row_reads = 1, .writes = asks_where ? 0b11u : 1u, .run = [=](const KernelArgs& args, const Part& part) {
                                      for (std::int64_t n = part.begin; n < part.end; ++n)
-                                         simd().max_pool(as_f32(args.out[0]) + n * y_row, asks_where ? reinterpret_cast<std::int32_t*>(args.out[1]) + n * y_row : nullptr,
-                                                         as_f32(args.in[0]) + n * x_row, geometry);
+                                         simd().max_pool(as_f32(args.out[0]) + n * y_map, asks_where ? reinterpret_cast<std::int32_t*>(args.out[1]) + n * y_row : nullptr,
+                                                         as_f32(args.in[0]) + n * x_map, geometry);
                                  }});
         return kernel;
     }

@@ -42,6 +42,18 @@ Layout layout_of(const dnnl::memory::desc& desc, const Shape& shape) {
 
 dnnl::memory::desc desc_of(const Layout& layout, const Shape& shape) { return layout ? static_cast<const DnnlLayout&>(*layout).desc() : plain_desc(shape); }
 
+SliceLayout::SliceLayout(const Shape& shape, std::int64_t pixel_stride)
+    : DnnlLayout(dnnl::memory::desc(dims_of(shape), dnnl::memory::data_type::f32, dnnl::memory::dims{pixel_stride * shape[2] * shape[3], 1, shape[3] * pixel_stride, pixel_stride})),
+      shape_(shape), pixel_stride_(pixel_stride) {}
+
+std::string SliceLayout::name() const { return "nhwc of " + std::to_string(pixel_stride_); }
+Layout SliceLayout::plain() const { return channels_last(shape_); }
+
+std::int64_t pixel_stride(const Layout& layout, const Shape& shape) {
+    const auto* slice = dynamic_cast<const SliceLayout*>(layout.get());
+    return slice ? slice->pixel_stride() : shape[1];
+}
+
 std::string DnnlLayout::name() const {
     const auto& d = desc_.data;
     if (d.format_kind != dnnl_blocked) return "packed";

@@ -12,7 +12,7 @@
 namespace fovea::cpu {
 
 /// A layout oneDNN describes: channels-last activations, packed weights.
-class DnnlLayout final : public LayoutDetail {
+class DnnlLayout : public LayoutDetail {
 public:
     explicit DnnlLayout(const dnnl::memory::desc& desc) : desc_(desc) {}
     [[nodiscard]] std::string name() const override;
@@ -26,6 +26,23 @@ public:
 private:
     dnnl::memory::desc desc_;
 };
+
+/// Channels last, between other channels: the pixels of a value [N, C, H, W] lie `pixel_stride` floats apart.
+class SliceLayout final : public DnnlLayout {
+public:
+    SliceLayout(const Shape& shape, std::int64_t pixel_stride);
+    [[nodiscard]] std::string name() const override;
+    [[nodiscard]] std::size_t bytes() const override { return static_cast<std::size_t>(shape_.elements()) * sizeof(float); }
+    [[nodiscard]] bool is_slice() const override { return true; }
+    [[nodiscard]] Layout plain() const override;
+    [[nodiscard]] std::int64_t pixel_stride() const { return pixel_stride_; }
+
+private:
+    Shape shape_;
+    std::int64_t pixel_stride_;
+};
+/// Floats from a pixel to the next of a value that is channels last, alone or as a slice.
+[[nodiscard]] std::int64_t pixel_stride(const Layout& layout, const Shape& shape);
 
 [[nodiscard]] dnnl::engine& engine();
 

@@ -39,7 +39,7 @@ std::optional<Pointwise> batch_norm(const Node& node) {
                           }
                       }};
     op.run = [=](const KernelArgs& args, float* y, const float* const* maps, std::int64_t, std::int64_t pixels) {
-        simd().norm_apply(y, maps[0], nullptr, as_f32(args.scratch), as_f32(args.scratch) + channels, pixels, channels, relu);
+        simd().norm_apply(y, maps[0], nullptr, as_f32(args.scratch), as_f32(args.scratch) + channels, {pixels, channels, channels, channels}, relu);
         if (activate) activate(y, y, pixels * channels);
     };
     return op;

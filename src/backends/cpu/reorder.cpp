@@ -15,17 +15,30 @@ Shape shape_for(const Shape& shape, const Layout& layout) {
 
 bool is_channels_last(const Layout& layout) { return layout && layout->name() == "nhwc"; }
 
+/// A slice gets memory of its own, channels last as before.
+Kernel plan_gather(const Shape& shape, const Layout& from, const Layout& to, const PlanContext& context) {
+    Kernel kernel;
+    kernel.name = "copies";
+    kernel.in = {from};
+    kernel.out = {to};
+    const std::int64_t channels = shape[1];
+    kernel.phases.push_back(over_pixels(context, shape[0], shape[2] * shape[3], channels * 8, 1, [=, stride = pixel_stride(from, shape)](const KernelArgs& args, std::int64_t begin, std::int64_t end) {
+        for (std::int64_t p = begin; p < end; ++p) std::copy_n(as_f32(args.in[0]) + p * stride, channels, as_f32(args.out[0]) + p * channels);
+    }));
+    return kernel;
+}
+
 /// Between rows of pixels and planes, a sample at a time.
 Kernel plan_transpose(const Shape& shape, const Layout& from, const Layout& to, const PlanContext& context) {
-    const std::int64_t channels = shape[1], pixels = shape[2] * shape[3], size = channels * pixels;
+    const std::int64_t channels = shape[1], pixels = shape[2] * shape[3], size = channels * pixels, stride = pixel_stride(from, shape);
     Kernel kernel;
     kernel.name = "simd:transpose";
     kernel.in = {from};
     kernel.out = {to};
     const auto run = [=, to_planes = from != nullptr](const KernelArgs& args, std::int64_t sample, std::int64_t begin, std::int64_t end) {
-        const float* in = as_f32(args.in[0]) + sample * size;
+        const float* in = as_f32(args.in[0]) + sample * pixels * stride;
         float* out = as_f32(args.out[0]) + sample * size;
-        if (to_planes) thin_conv().transpose(out + begin, pixels, in + begin * channels, channels, end - begin, channels);
+        if (to_planes) thin_conv().transpose(out + begin, pixels, in + begin * stride, stride, end - begin, channels);
         else thin_conv().transpose(out + begin * channels, channels, in + begin, pixels, channels, end - begin);
     };
     if (context.is_sharded() && shape[0] == context.rows) {
@@ -50,6 +63,7 @@ Kernel plan_transpose(const Shape& shape, const Layout& from, const Layout& to, 
 Kernel plan_reorder(const Type& type, const Layout& from, const Layout& to, const PlanContext& context) {
     if (auto kernel = plan_winograd_weights(type, from, to)) return *std::move(kernel);
     if (auto kernel = plan_int8_reorder(type, from, to, context)) return *std::move(kernel);
+    if (from && from->is_slice()) return same_layout(from->plain(), to) ? plan_gather(type.shape, from, to, context) : plan_transpose(type.shape, from, nullptr, context);
     if (type.shape.rank() == 4 && type.shape.elements() > 0 && ((!from && is_channels_last(to)) || (!to && is_channels_last(from)))) return plan_transpose(type.shape, from, to, context);
     const Layout& shaping = from ? from : to;
     const Shape shape = shape_for(type.shape, shaping);

@@ -130,18 +130,21 @@ std::optional<Kernel> plan_resample(const Node& node, const PlanContext& context
         r->columns = transposed(r->columns, out[3]);
         std::swap(r->channels.from, r->channels.to);
     }
+    const Layout source = source_of(node.inputs[0], context);
+    Layout target = home_of(node, 0, context);
+    if (r->channels.count < out[1]) target = channels_last(out);  // the channels it does not take are filled over whole lines
     const ResampleGeometry geometry{.rows = r->rows.table(), .columns = r->columns.table(), .out_width = out[3], .in_width = in[3], .channels = r->channels.count,
-                                    .x_channels = in[1], .y_channels = out[1], .value = static_cast<float>(r->value)};
+                                    .x_channels = pixel_stride(source, in), .y_channels = pixel_stride(target, out), .value = static_cast<float>(r->value)};
     Kernel kernel;
     kernel.name = std::string("simd:") + simd().name;
     kernel.in.resize(node.inputs.size());
-    kernel.in[0] = channels_last(in);
-    kernel.out = {channels_last(out)};
+    kernel.in[0] = source;
+    kernel.out = {target};
     // r travels with the closure: the geometry points into it.
-    const auto lines = [r, geometry, in_row = in.elements() / in[0], out_row = out.elements() / out[0], line = out[3] * out[1]](const KernelArgs& args, std::int64_t n, std::int64_t begin,
+    const auto lines = [r, geometry, in_row = in[2] * in[3] * geometry.x_channels, out_row = out[2] * out[3] * geometry.y_channels, line = out[3] * out[1], channels = out[1]](const KernelArgs& args, std::int64_t n, std::int64_t begin,
                                                                                                                               std::int64_t end) {
         float* y = as_f32(args.out[0]) + n * out_row;
-        if (geometry.channels < geometry.y_channels) std::fill(y + begin * line, y + end * line, geometry.value);
+        if (geometry.channels < channels) std::fill(y + begin * line, y + end * line, geometry.value);
         if (geometry.channels > 0) simd().resample(y + r->channels.to, as_f32(args.in[0]) + n * in_row + r->channels.from, geometry, begin, end);
     };
     if (context.is_sharded()) {

@@ -81,19 +81,19 @@ HWY_INLINE void add_to(double* sums, V v, std::int64_t c, std::int64_t channels)
     for (std::int64_t i = 0; i < count; ++i) sums[c + i] += static_cast<double>(lanes[i]);
 }
 
-void norm_sums(const float* x, std::int64_t rows, std::int64_t channels, float* pivot, double* sums, double* squares) {
+void norm_sums(const float* x, const NormRows& n, float* pivot, double* sums, double* squares) {
     const D d;
-    std::copy_n(x, channels, pivot);
-    std::fill_n(sums, channels, 0.0);
-    std::fill_n(squares, channels, 0.0);
-    for (std::int64_t begin = 0; begin < rows; begin += block_rows) {
-        const std::int64_t end = std::min(rows, begin + block_rows);
-        for_channels(channels, [&](std::int64_t c, auto load, auto) HWY_ATTR {
+    std::copy_n(x, n.channels, pivot);
+    std::fill_n(sums, n.channels, 0.0);
+    std::fill_n(squares, n.channels, 0.0);
+    for (std::int64_t begin = 0; begin < n.rows; begin += block_rows) {
+        const std::int64_t end = std::min(n.rows, begin + block_rows);
+        for_channels(n.channels, [&](std::int64_t c, auto load, auto) HWY_ATTR {
             const V p = load(pivot + c);
             V sum[4], square[4];
             for (int k = 0; k < 4; ++k) sum[k] = square[k] = hn::Zero(d);
             const auto take = [&](std::int64_t r, int k) HWY_ATTR {
-                const V v = hn::Sub(load(x + r * channels + c), p);
+                const V v = hn::Sub(load(x + r * n.x_pixel + c), p);
                 sum[k] = hn::Add(sum[k], v);
                 square[k] = hn::MulAdd(v, v, square[k]);
             };
@@ -101,24 +101,31 @@ void norm_sums(const float* x, std::int64_t rows, std::int64_t channels, float* 
             for (; r + 4 <= end; r += 4)
                 for (int k = 0; k < 4; ++k) take(r + k, k);
             for (; r < end; ++r) take(r, 0);
-            add_to(sums, hn::Add(hn::Add(sum[0], sum[1]), hn::Add(sum[2], sum[3])), c, channels);
-            add_to(squares, hn::Add(hn::Add(square[0], square[1]), hn::Add(square[2], square[3])), c, channels);
+            add_to(sums, hn::Add(hn::Add(sum[0], sum[1]), hn::Add(sum[2], sum[3])), c, n.channels);
+            add_to(squares, hn::Add(hn::Add(square[0], square[1]), hn::Add(square[2], square[3])), c, n.channels);
         });
     }
 }
 
-void norm_apply(float* y, const float* x, const float* residual, const float* scale, const float* shift, std::int64_t rows, std::int64_t channels, bool rectified) {
+/// f(first, last) over short runs of rows: few enough to be read side by side, so that memory comes in long stretches.
+template <class F> HWY_INLINE void for_rows(std::int64_t rows, F&& f) {
+    constexpr std::int64_t together = 4;
+    for (std::int64_t r = 0; r < rows; r += together) f(r, std::min(rows, r + together));
+}
+
+void norm_apply(float* y, const float* x, const float* residual, const float* scale, const float* shift, const NormRows& n, bool rectified) {
     const D d;
     const V zero = hn::Zero(d);
-    for_channels(channels, [&](std::int64_t c, auto load, auto store) HWY_ATTR {
-        const V a = load(scale + c), b = load(shift + c);
-        for (std::int64_t r = 0; r < rows; ++r) {
-            const std::int64_t i = r * channels + c;
-            V v = hn::MulAdd(load(x + i), a, b);
-            if (residual) v = hn::Add(v, load(residual + i));
-            if (rectified) v = hn::IfThenZeroElse(hn::Lt(v, zero), v);
-            store(v, y + i);
-        }
+    for_rows(n.rows, [&](std::int64_t first, std::int64_t last) HWY_ATTR {
+        for_channels(n.channels, [&](std::int64_t c, auto load, auto store) HWY_ATTR {
+            const V a = load(scale + c), b = load(shift + c);
+            for (std::int64_t r = first; r < last; ++r) {
+                V v = hn::MulAdd(load(x + r * n.x_pixel + c), a, b);
+                if (residual) v = hn::Add(v, load(residual + r * n.channels + c));
+                if (rectified) v = hn::IfThenZeroElse(hn::Lt(v, zero), v);
+                store(v, y + r * n.y_pixel + c);
+            }
+        });
     });
 }
 
@@ -130,76 +137,102 @@ void norm_coefficients(float* scale, float* shift, const float* gamma, const flo
     });
 }
 
-/// f(g), g(i, c_scale, c_shift, load) being dy[i] where the mask lets it through: the kind of mask is decided once, outside the loops.
-template <class F> HWY_INLINE void with_mask(const float* x, const float* dy, const NormMask& mask, F&& f) {
-    const D d;
-    const V zero = hn::Zero(d);
-    if (mask.scale)
-        f([&](std::int64_t i, V a, V b, auto load) HWY_ATTR { return hn::IfThenElseZero(hn::Gt(hn::MulAdd(load(x + i), a, b), zero), load(dy + i)); });
-    else if (mask.y)
-        f([&](std::int64_t i, V, V, auto load) HWY_ATTR { return hn::IfThenElseZero(hn::Gt(load(mask.y + i), zero), load(dy + i)); });
-    else
-        f([&](std::int64_t i, V, V, auto load) HWY_ATTR { return load(dy + i); });
+void inference_coefficients(float* scale, float* shift, const float* gamma, const float* beta, const float* mean, const float* var, double eps, std::int64_t channels) {
+    const hn::ScalableTag<double> d;
+    const hn::Rebind<float, decltype(d)> f;
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    HWY_ALIGN float in[4][HWY_MAX_BYTES / sizeof(double)], out[2][HWY_MAX_BYTES / sizeof(double)];
+    const auto wide = [&](const float* p) HWY_ATTR { return hn::PromoteTo(d, hn::LoadU(f, p)); };
+    const auto make = [&](const float* w, const float* b, const float* m, const float* v, float* s, float* t) HWY_ATTR {
+        const auto factor = hn::Div(wide(w), hn::Sqrt(hn::Add(wide(v), hn::Set(d, eps))));
+        hn::StoreU(hn::DemoteTo(f, factor), f, s);
+        hn::StoreU(hn::DemoteTo(f, hn::NegMulAdd(wide(m), factor, wide(b))), f, t);
+    };
+    std::int64_t c = 0;
+    for (; c + lanes <= channels; c += lanes) make(gamma + c, beta + c, mean + c, var + c, scale + c, shift + c);
+    if (c == channels) return;
+    for (std::int64_t i = 0; i < lanes; ++i) {  // the last few through full vectors
+        const std::int64_t from = std::min(c + i, channels - 1);
+        in[0][i] = gamma[from], in[1][i] = beta[from], in[2][i] = mean[from], in[3][i] = var[from];
+    }
+    make(in[0], in[1], in[2], in[3], out[0], out[1]);
+    std::copy_n(out[0], channels - c, scale + c);
+    std::copy_n(out[1], channels - c, shift + c);
 }
 
-void norm_backward_sums(const float* x, const float* dy, const NormMask& mask, const float* mean, std::int64_t rows, std::int64_t channels, double* sums, double* products) {
+/// f(g), g(r, c, scale, shift, load) being dy of row r from channel c on where the mask lets it through: the kind of mask is decided once,
+/// outside the loops.
+template <class F> HWY_INLINE void with_mask(const float* x, const float* dy, const NormMask& mask, const NormRows& n, F&& f) {
     const D d;
     const V zero = hn::Zero(d);
-    std::fill_n(sums, channels, 0.0);
-    std::fill_n(products, channels, 0.0);
-    with_mask(x, dy, mask, [&](auto masked) HWY_ATTR {
-        for (std::int64_t begin = 0; begin < rows; begin += block_rows) {
-            const std::int64_t end = std::min(rows, begin + block_rows);
-            for_channels(channels, [&](std::int64_t c, auto load, auto) HWY_ATTR {
+    const auto given = [&](std::int64_t r, std::int64_t c, auto load) HWY_ATTR { return load(dy + r * n.channels + c); };
+    if (mask.scale)
+        f([&](std::int64_t r, std::int64_t c, V a, V b, auto load) HWY_ATTR { return hn::IfThenElseZero(hn::Gt(hn::MulAdd(load(x + r * n.x_pixel + c), a, b), zero), given(r, c, load)); });
+    else if (mask.y)
+        f([&](std::int64_t r, std::int64_t c, V, V, auto load) HWY_ATTR { return hn::IfThenElseZero(hn::Gt(load(mask.y + r * n.y_pixel + c), zero), given(r, c, load)); });
+    else
+        f([&](std::int64_t r, std::int64_t c, V, V, auto load) HWY_ATTR { return given(r, c, load); });
+}
+
+void norm_backward_sums(const float* x, const float* dy, const NormMask& mask, const float* mean, const NormRows& n, double* sums, double* products) {
+    const D d;
+    const V zero = hn::Zero(d);
+    std::fill_n(sums, n.channels, 0.0);
+    std::fill_n(products, n.channels, 0.0);
+    with_mask(x, dy, mask, n, [&](auto masked) HWY_ATTR {
+        for (std::int64_t begin = 0; begin < n.rows; begin += block_rows) {
+            const std::int64_t end = std::min(n.rows, begin + block_rows);
+            for_channels(n.channels, [&](std::int64_t c, auto load, auto) HWY_ATTR {
                 const V m = load(mean + c), a = mask.scale ? load(mask.scale + c) : zero, b = mask.scale ? load(mask.shift + c) : zero;
                 V sum[4], product[4];
                 for (int k = 0; k < 4; ++k) sum[k] = product[k] = zero;
                 const auto take = [&](std::int64_t r, int k) HWY_ATTR {
-                    const std::int64_t i = r * channels + c;
-                    const V g = masked(i, a, b, load);
+                    const V g = masked(r, c, a, b, load);
                     sum[k] = hn::Add(sum[k], g);
-                    product[k] = hn::MulAdd(g, hn::Sub(load(x + i), m), product[k]);
+                    product[k] = hn::MulAdd(g, hn::Sub(load(x + r * n.x_pixel + c), m), product[k]);
                 };
                 std::int64_t r = begin;
                 for (; r + 4 <= end; r += 4)
                     for (int k = 0; k < 4; ++k) take(r + k, k);
                 for (; r < end; ++r) take(r, 0);
-                add_to(sums, hn::Add(hn::Add(sum[0], sum[1]), hn::Add(sum[2], sum[3])), c, channels);
-                add_to(products, hn::Add(hn::Add(product[0], product[1]), hn::Add(product[2], product[3])), c, channels);
+                add_to(sums, hn::Add(hn::Add(sum[0], sum[1]), hn::Add(sum[2], sum[3])), c, n.channels);
+                add_to(products, hn::Add(hn::Add(product[0], product[1]), hn::Add(product[2], product[3])), c, n.channels);
             });
         }
     });
 }
 
 void norm_backward_apply(float* dx, float* residual, const float* x, const float* dy, const NormMask& mask, const float* a, const float* b, const float* d_mean, const float* mean,
-                         std::int64_t rows, std::int64_t channels) {
+                         const NormRows& n) {
     const D d;
     const V zero = hn::Zero(d);
-    with_mask(x, dy, mask, [&](auto masked) HWY_ATTR {
-        for_channels(channels, [&](std::int64_t c, auto load, auto store) HWY_ATTR {
-            const V va = load(a + c), vb = load(b + c), vd = load(d_mean + c), vm = load(mean + c);
-            const V scale = mask.scale ? load(mask.scale + c) : zero, shift = mask.scale ? load(mask.shift + c) : zero;
-            for (std::int64_t r = 0; r < rows; ++r) {
-                const std::int64_t i = r * channels + c;
-                const V g = masked(i, scale, shift, load);
-                const V v = hn::MulAdd(hn::Sub(g, vd), va, hn::Mul(hn::Sub(load(x + i), vm), vb));
-                if (residual) store(g, residual + i);
-                store(v, dx + i);
-            }
+    with_mask(x, dy, mask, n, [&](auto masked) HWY_ATTR {
+        for_rows(n.rows, [&](std::int64_t first, std::int64_t last) HWY_ATTR {
+            for_channels(n.channels, [&](std::int64_t c, auto load, auto store) HWY_ATTR {
+                const V va = load(a + c), vb = load(b + c), vd = load(d_mean + c), vm = load(mean + c);
+                const V scale = mask.scale ? load(mask.scale + c) : zero, shift = mask.scale ? load(mask.shift + c) : zero;
+                for (std::int64_t r = first; r < last; ++r) {
+                    const std::int64_t i = r * n.channels + c;
+                    const V g = masked(r, c, scale, shift, load);
+                    const V v = hn::MulAdd(hn::Sub(g, vd), va, hn::Mul(hn::Sub(load(x + r * n.x_pixel + c), vm), vb));
+                    if (residual) store(g, residual + i);
+                    store(v, dx + i);
+                }
+            });
         });
     });
 }
 
 /// The maxima of `count` places (pixels) over the channels from c on, and where they are.
-template <class I> HWY_INLINE void window_maxima(float* y, std::int32_t* where, const float* x, const std::int32_t* places, int count, std::int32_t base, std::int64_t channels, I places_tag) {
+template <class I> HWY_INLINE void window_maxima(float* y, std::int32_t* where, const float* x, const std::int32_t* places, int count, std::int32_t base, std::int64_t channels, std::int64_t pixel, I places_tag) {
     const D d;
     const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
     for (std::int64_t c = 0; c < channels; c += lanes) {
         const auto mask = hn::FirstN(d, static_cast<std::size_t>(std::min(lanes, channels - c)));
-        V best = hn::MaskedLoad(mask, d, x + (base + places[0]) * channels + c);
+        V best = hn::MaskedLoad(mask, d, x + (base + places[0]) * pixel + c);
         auto place = hn::Set(places_tag, base + places[0]);
         for (int t = 1; t < count; ++t) {
-            const V v = hn::MaskedLoad(mask, d, x + (base + places[t]) * channels + c);
+            const V v = hn::MaskedLoad(mask, d, x + (base + places[t]) * pixel + c);
             // The first maximum wins; a NaN beats every number and the first NaN stays.
             const auto better = hn::Or(hn::Gt(v, best), hn::AndNot(hn::Eq(v, v), hn::Eq(best, best)));
             best = hn::IfThenElse(better, v, best);
@@ -219,12 +252,12 @@ void max_pool(float* y, std::int32_t* where, const float* x, const PoolGeometry&
     const std::int64_t reach_h = (g.kernel_h - 1) * g.dilation_h, reach_w = (g.kernel_w - 1) * g.dilation_w;
     const bool is_two_by_two = g.kernel_h == 2 && g.kernel_w == 2;
     for (std::int64_t p = 0; p < g.out_height; ++p)
-        for (std::int64_t q = 0; q < g.out_width; ++q, y += g.channels, where = where ? where + g.channels : nullptr) {
+        for (std::int64_t q = 0; q < g.out_width; ++q, y += g.y_pixel, where = where ? where + g.channels : nullptr) {
             const std::int64_t top = p * g.stride_h - g.before_h, left = q * g.stride_w - g.before_w;
             if (top >= 0 && left >= 0 && top + reach_h < g.height && left + reach_w < g.width) {
                 const auto base = static_cast<std::int32_t>(top * g.width + left);
-                if (is_two_by_two) window_maxima(y, where, x, inner, 4, base, g.channels, di);
-                else window_maxima(y, where, x, inner, static_cast<int>(g.kernel_h * g.kernel_w), base, g.channels, di);
+                if (is_two_by_two) window_maxima(y, where, x, inner, 4, base, g.channels, g.x_pixel, di);
+                else window_maxima(y, where, x, inner, static_cast<int>(g.kernel_h * g.kernel_w), base, g.channels, g.x_pixel, di);
                 continue;
             }
             int count = 0;
@@ -237,7 +270,7 @@ void max_pool(float* y, std::int32_t* where, const float* x, const PoolGeometry&
                 }
             }
             if (count > 0) {
-                window_maxima(y, where, x, places, count, 0, g.channels, di);
+                window_maxima(y, where, x, places, count, 0, g.channels, g.x_pixel, di);
             } else {  // a dilated window may miss the input altogether
                 std::fill_n(y, g.channels, -std::numeric_limits<float>::infinity());
                 if (where) std::fill_n(where, g.channels, -1);
@@ -377,7 +410,7 @@ double sum(const float* x, std::int64_t count) {
 }
 
 Simd table() {
-    return {hwy::TargetName(HWY_TARGET), sum_parts, add, relu, relu_backward, scale_shift, multiply, norm_sums, norm_apply, norm_coefficients, norm_backward_sums, norm_backward_apply, max_pool, column_sums,
+    return {hwy::TargetName(HWY_TARGET), sum_parts, add, relu, relu_backward, scale_shift, multiply, norm_sums, norm_apply, norm_coefficients, inference_coefficients, norm_backward_sums, norm_backward_apply, max_pool, column_sums,
             resample, lrn, lrn_backward, largest, exponentials, sum};
 }
 

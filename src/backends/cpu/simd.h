@@ -9,6 +9,13 @@ namespace fovea::cpu {
 struct PoolGeometry {
     static constexpr std::int64_t most_taps = 64;
     std::int64_t channels, height, width, out_height, out_width, kernel_h, kernel_w, stride_h, stride_w, before_h, before_w, dilation_h, dilation_w;
+    std::int64_t x_pixel, y_pixel;  ///< floats from a pixel to the next
+};
+
+/// Rows of channels for batch norm. What is normalised and what comes out (or tells a mask) may be slices, everything else is without gaps.
+struct NormRows {
+    std::int64_t rows, channels;
+    std::int64_t x_pixel, y_pixel;  ///< floats from a row to the next
 };
 
 /// One axis as a sparse matrix: output o is the weighted sum of the inputs index[k], start[o] <= k < start[o + 1].
@@ -51,17 +58,19 @@ struct Simd {
     void (*multiply)(float* out, const float* a, const float* b, std::int64_t count);
 
     /// sums[c] += x - pivot, squares[c] += (x - pivot)^2 over the rows, with pivot = the first row (written to pivot).
-    void (*norm_sums)(const float* x, std::int64_t rows, std::int64_t channels, float* pivot, double* sums, double* squares);
+    void (*norm_sums)(const float* x, const NormRows& rows, float* pivot, double* sums, double* squares);
     /// y = x * scale[c] + shift[c] (+ residual) (rectified)
-    void (*norm_apply)(float* y, const float* x, const float* residual, const float* scale, const float* shift, std::int64_t rows, std::int64_t channels, bool relu);
+    void (*norm_apply)(float* y, const float* x, const float* residual, const float* scale, const float* shift, const NormRows& rows, bool relu);
     /// scale = gamma * inv_std, shift = beta - mean * scale: the one way in which y is made of what is kept.
     void (*norm_coefficients)(float* scale, float* shift, const float* gamma, const float* beta, const float* mean, const float* inv_std, std::int64_t channels);
+    /// scale = gamma / sqrt(var + eps), shift = beta - mean * scale, in doubles: of a norm whose statistics are given.
+    void (*inference_coefficients)(float* scale, float* shift, const float* gamma, const float* beta, const float* mean, const float* var, double eps, std::int64_t channels);
     /// d = dy where the mask says so; sums[c] += d, products[c] += d * (x - mean[c])
-    void (*norm_backward_sums)(const float* x, const float* dy, const NormMask& mask, const float* mean, std::int64_t rows, std::int64_t channels, double* sums, double* products);
+    void (*norm_backward_sums)(const float* x, const float* dy, const NormMask& mask, const float* mean, const NormRows& rows, double* sums, double* products);
     /// dx = a[c] * (d - d_mean[c]) + b[c] * (x - mean[c]); masked (may be null) = d. Both differences sum to zero over the batch, so that
     /// the rounding of a and b leaves the sum of dx at zero.
     void (*norm_backward_apply)(float* dx, float* masked, const float* x, const float* dy, const NormMask& mask, const float* a, const float* b, const float* d_mean, const float* mean,
-                                std::int64_t rows, std::int64_t channels);
+                                const NormRows& rows);
 
     /// Max pooling of one sample, channels last: y and the flat place h * W + w of each maximum (where may be null).
     void (*max_pool)(float* y, std::int32_t* where, const float* x, const PoolGeometry& geometry);

@@ -107,17 +107,17 @@ void output(float* y, const float* m, const float* bias, const float* residual, 
             std::int64_t end) {
     const D n;
     const V zero = hn::Zero(n);
-    const std::int64_t stride = G::point_stride(count, g.outputs), map = g.out_height * g.out_width * g.outputs, ahead = tiles_ahead(g.outputs);
+    const std::int64_t stride = G::point_stride(count, g.outputs), map = g.out_height * g.out_width, ahead = tiles_ahead(g.outputs);
     m += begin * lanes;
     for (std::int64_t t = begin; t < end; ++t, m += lanes) {
         const Tile tile(g, first + t);
         const std::int64_t lines = std::min(G::tile, g.out_height - tile.line), columns = std::min(G::tile, g.out_width - tile.column);
         if (t + ahead < end) {
             const Tile next(g, first + t + ahead);
-            prefetch(y + next.sample * map, g.outputs, g.out_height, g.out_width, next.line, next.column);
-            if (residual && residual != y) prefetch(residual + next.sample * map, g.outputs, g.out_height, g.out_width, next.line, next.column);
+            prefetch(y + next.sample * map * g.y_pixel, g.outputs, g.y_pixel, g.out_height, g.out_width, next.line, next.column);
+            if (residual && residual != y) prefetch(residual + next.sample * map * g.outputs, g.outputs, g.outputs, g.out_height, g.out_width, next.line, next.column);
         }
-        const std::int64_t corner = ((tile.sample * g.out_height + tile.line) * g.out_width + tile.column) * g.outputs;
+        const std::int64_t corner = (tile.sample * g.out_height + tile.line) * g.out_width + tile.column;
         for (std::int64_t k = 0; k < g.outputs; k += lanes) {
             const float* from = m + k * count;
             HWY_ALIGN float half[4][6][lanes];
@@ -133,14 +133,14 @@ void output(float* y, const float* m, const float* bias, const float* residual, 
                 V row[6], s[4];
                 for (int j = 0; j < 6; ++j) row[j] = hn::Load(n, half[i][j]);
                 transform_output(row, s);
-                const std::int64_t at = corner + i * g.out_width * g.outputs + k;
+                const std::int64_t at = corner + i * g.out_width;
 #pragma GCC unroll 4
                 for (std::int64_t j = 0; j < 4; ++j) {
                     if (j >= columns) break;
                     V value = hn::Add(s[j], shift);
-                    if (residual) value = hn::Add(value, hn::LoadU(n, residual + at + j * g.outputs));
+                    if (residual) value = hn::Add(value, hn::LoadU(n, residual + (at + j) * g.outputs + k));
                     if (relu) value = hn::IfThenZeroElse(hn::Lt(value, zero), value);
-                    hn::StoreU(value, n, y + at + j * g.outputs);
+                    hn::StoreU(value, n, y + (at + j) * g.y_pixel + k);
                 }
             }
         }

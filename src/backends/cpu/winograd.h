@@ -16,6 +16,7 @@ struct WinogradGeometry {
     std::int64_t channels, outputs;                       ///< multiples of 16
     std::int64_t height, width, out_height, out_width;    ///< one map in, one map out
     std::int64_t before_h, before_w;                      ///< padding; what lies past the other edges follows from the sizes
+    std::int64_t x_pixel, y_pixel;                        ///< floats from a pixel of a map to the next: more than its channels in a slice
     std::int64_t block;                                   ///< most tiles worked on at a time
 
     [[nodiscard]] std::int64_t tiles_h() const { return (out_height + tile - 1) / tile; }

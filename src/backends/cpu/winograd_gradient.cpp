@@ -20,14 +20,14 @@ namespace {
 /// z of the tiles first + [0, count), zero where a tile reaches past the map; their sums go to db.
 void output_gradient(float* z, float* db, const float* dy, const G& g, std::int64_t first, std::int64_t count) {
     const D n;
-    const std::int64_t stride = G::point_stride(count, g.outputs), line = g.out_width * g.outputs, ahead = tiles_ahead(g.outputs);
+    const std::int64_t stride = G::point_stride(count, g.outputs), line = g.out_width * g.y_pixel, ahead = tiles_ahead(g.outputs);
     for (std::int64_t t = 0; t < count; ++t, z += lanes) {
         const Tile tile(g, first + t);
         const std::int64_t lines = std::min(G::tile, g.out_height - tile.line), columns = std::min(G::tile, g.out_width - tile.column);
-        const float* corner = dy + (tile.sample * g.out_height + tile.line) * line + tile.column * g.outputs;
+        const float* corner = dy + (tile.sample * g.out_height + tile.line) * line + tile.column * g.y_pixel;
         if (t + ahead < count) {
             const Tile next(g, first + t + ahead);
-            prefetch(dy + next.sample * g.out_height * line, g.outputs, g.out_height, g.out_width, next.line, next.column);
+            prefetch(dy + next.sample * g.out_height * line, g.outputs, g.y_pixel, g.out_height, g.out_width, next.line, next.column);
         }
         for (std::int64_t k = 0; k < g.outputs; k += lanes) {
             HWY_ALIGN float half[6][4][lanes];
@@ -36,7 +36,7 @@ void output_gradient(float* z, float* db, const float* dy, const G& g, std::int6
             for (std::int64_t j = 0; j < 4; ++j) {
                 V column[4], s[6];
 #pragma GCC unroll 4
-                for (std::int64_t i = 0; i < 4; ++i) column[i] = i < lines && j < columns ? hn::LoadU(n, corner + i * line + j * g.outputs + k) : hn::Zero(n);
+                for (std::int64_t i = 0; i < 4; ++i) column[i] = i < lines && j < columns ? hn::LoadU(n, corner + i * line + j * g.y_pixel + k) : hn::Zero(n);
                 if (db) sum = hn::Add(sum, hn::Add(hn::Add(column[0], column[1]), hn::Add(column[2], column[3])));
                 transform_output_gradient(column, s);
                 for (int i = 0; i < 6; ++i) hn::Store(s[i], n, half[i][j]);
