@@ -94,6 +94,8 @@ struct PlanContext {
     std::function<Layout(const Value&)> stored;
     /// The slice of a joined map that an output is wanted in: a kernel that can write there gives it as its `out`. Null: anywhere.
     std::function<Layout(const Node&, int output)> home = [](const Node&, int) { return Layout{}; };
+    /// Whether an output may be written over input i of its node, a slice: nobody reads those channels afterwards.
+    std::function<bool(const Node&, int input)> may_overwrite = [](const Node&, int) { return false; };
     /// Whether input i of a concat is already where the joined map has it.
     std::function<bool(const Node&, int input)> is_placed = [](const Node&, int) { return false; };
     /// A parameter whose layout nobody has chosen: the kernel may take what it likes best.

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "fovea/passes.h"
+#include "ops/axis_maps.h"
 #include "runtime/executable.h"
 #include "runtime/pipeline.h"
 #include "runtime/placement.h"
@@ -64,6 +65,7 @@ public:
             const auto it = homes_.find({node.id, output});
             return it == homes_.end() ? nullptr : it->second.layout;
         };
+        p_.context.may_overwrite = [this](const Node& node, int input) { return may_overwrite(node, input); };
         p_.context.is_placed = [this](const Node& node, int input) { return is_placed(node, input); };
         p_.context.is_undecided = [this](const Value& value) { return undecided_.contains(id_of(value)); };
         p_.context.is_read = [this](const Node& node, int output) { return last_reader_.contains({node.id, output}); };
@@ -135,6 +137,7 @@ private:
     void plan(const Node& node) {
         if (done_.contains(node.id)) return;
         if (node.op->is_view) return plan_view(node);
+        if (node.op->name == "slice" && plan_slice(node)) return;
         std::optional<Kernel> kernel = p_.backend->plan(node, p_.context);
         if (!kernel) {
             kernel = plan_loops(node, p_.real);
@@ -189,6 +192,23 @@ private:
         sharers_[at(id).root].push_back({node.id, 0});
     }
 
+    /// Some channels of a map, as they lie in it. False where they need a kernel: another axis, another layout, or a place in a joined map.
+    bool plan_slice(const Node& node) {
+        const Value& whole = node.inputs[0];
+        if (node.attrs.integer("axis") != 1 || node.attrs.integer("step") != 1 || homes_.contains({node.id, 0})) return false;
+        const Buffer source = buffer_of(whole);
+        const auto layouts = p_.backend->joined(node.outputs[0], is_slice(source) ? at(source.root).type : source.type, p_.context);
+        if (!layouts || source.place != Buffer::Place::arena || !source.layout || !(is_slice(source) || same_layout(source.layout, layouts->whole))) return false;
+        const int id = new_buffer(node.outputs[0], layouts->part, node.path);
+        at(id).root = source.root;
+        at(id).shift = source.shift + static_cast<std::size_t>(slice_maps(whole.shape(), node.outputs[0].shape, node.attrs)[1].front()) * sizeof(float);
+        at(id).place = source.place;
+        at(id).index = source.index;
+        ids_[{node.id, 0}] = id;
+        sharers_[source.root].emplace_back(node.id, 0);
+        return true;
+    }
+
     /// The map that a concat joins, where one of its parts already has its place or the concat is planned.
     int joined_map(int whole, const Layout& layout) {
         const auto [it, is_new] = joined_.try_emplace(whole, -1);
@@ -200,8 +220,9 @@ private:
     int output_buffer(const Value& value, const Layout& layout) {
         if (joined_.contains(value.id())) return joined_.at(value.id());
         const int id = new_buffer(value.type(), layout, value.node().path);
-        if (!is_slice(at(id))) return id;
-        const Slice& home = homes_.at(key(value));
+        const auto home_at = homes_.find(key(value));
+        if (!is_slice(at(id)) || home_at == homes_.end()) return id;
+        const Slice& home = home_at->second;
         at(id).root = joined_map(home.whole, home.whole_layout);
         at(id).shift = static_cast<std::size_t>(home.first) * sizeof(float);
         return id;
@@ -210,11 +231,13 @@ private:
     /// Whether input i of a concat lies where the joined map has it.
     [[nodiscard]] bool is_placed(const Node& concat, int input) const {
         const Value& part = concat.inputs[static_cast<std::size_t>(input)];
-        const auto home = homes_.find(key(part)), own = homes_.find({concat.id, 0});
-        if (home == homes_.end() || concat.attrs.integer("axis") != 1 || !is_slice(p_.buffers[static_cast<std::size_t>(id_of(part))])) return false;
+        const auto own = homes_.find({concat.id, 0});
+        const auto map = joined_.find(own == homes_.end() ? concat.id : own->second.whole);
+        if (map == joined_.end() || concat.attrs.integer("axis") != 1) return false;
         std::int64_t first = own == homes_.end() ? 0 : own->second.first;
         for (int i = 0; i < input; ++i) first += concat.inputs[static_cast<std::size_t>(i)].shape()[1];
-        return home->second.whole == (own == homes_.end() ? concat.id : own->second.whole) && home->second.first == first;
+        const Buffer& buffer = p_.buffers[static_cast<std::size_t>(id_of(part))];
+        return is_slice(buffer) && buffer.root == map->second && buffer.shift == static_cast<std::size_t>(first) * sizeof(float);
     }
 
     /// The buffer that holds `value` in `layout`: its own, or one a reorder fills (once per layout).
@@ -299,6 +322,7 @@ private:
             sharers_[at(id).root].push_back(key(value));
             item.out.push_back(id);
             if (o < kernel.in_place.size() && kernel.in_place[o] >= 0) try_in_place(first, value, id, in, kernel.in_place[o]);
+            require(!is_slice(at(id)) || at(id).root != id, "plan: '{}' has no map to be a slice of", node.path);
         }
         item.line = line_of(first, kernel);
         for (int id : in) item.line.bytes += id >= 0 ? static_cast<std::int64_t>(at(id).bytes) : 0;
@@ -310,6 +334,26 @@ private:
         p_.items.push_back(std::move(item));
     }
 
+    /// Whether nobody reads what lies in the bytes of a buffer after the node, an input of which it is; of a slice only its own channels count.
+    bool is_given_up(const Node& node, int buffer) {
+        const auto range = [&](const Buffer& b) {
+            return is_slice(b) ? std::pair{b.shift, b.shift + static_cast<std::size_t>(b.type.shape[1]) * sizeof(float)} : std::pair{std::size_t{0}, ~std::size_t{0}};
+        };
+        const auto [first, last] = range(at(buffer));
+        return std::ranges::none_of(sharers_[at(buffer).root], [&](const Key& sharer) {
+            const auto it = last_reader_.find(sharer);
+            const auto [from, to] = range(at(ids_.at(sharer)));
+            return it != last_reader_.end() && it->second > node.id && from < last && first < to;
+        });
+    }
+
+    /// Whether output 0 may take the place of an input that is a slice.
+    bool may_overwrite(const Node& node, int input) {
+        const Buffer& in = buffer_of(node.inputs[static_cast<std::size_t>(input)]);
+        const auto reads = std::ranges::count_if(node.inputs, [&](const Value& other) { return !other.is_empty() && buffer_of(other).root == in.root; });
+        return is_slice(in) && in.place == Buffer::Place::arena && reads == 1 && !homes_.contains({node.id, 0}) && is_given_up(node, id_of(node.inputs[static_cast<std::size_t>(input)]));
+    }
+
     /// Shares the input's bytes with the output where nobody reads the input afterwards.
     void try_in_place(const Node& node, const Value& value, int out, const std::vector<int>& ins, int input) {
         const int in = ins[static_cast<std::size_t>(input)];
@@ -317,17 +361,12 @@ private:
         if (in < 0 || at(in).root != buffer_of(node.inputs[static_cast<std::size_t>(input)]).root) return;
         // The same bytes must not be read through another input as well.
         if (std::ranges::count_if(ins, [&](int other) { return other >= 0 && at(other).root == at(in).root; }) > 1) return;
-        // Beside a slice lie other values, and some may not be there yet.
-        if (is_slice(at(in)) || is_slice(at(out)) || joined_.contains(value.id())) return;
+        if (at(out).root != out || joined_.contains(value.id())) return;  // it lies in a joined map, or is one
         const auto is_bytes = [](const Layout& layout) { return layout && layout->is_bytes(); };
         const bool are_alike = same_layout(at(in).layout, at(out).layout) || (is_bytes(at(in).layout) && is_bytes(at(out).layout));  // on different grids
-        if (!are_alike || at(in).bytes != at(out).bytes) return;
+        if (!are_alike || at(in).bytes != at(out).bytes || !is_given_up(node, in)) return;
         const int root = at(in).root;
         const Buffer source = at(root);
-        for (const Key& sharer : sharers_[root]) {
-            const auto it = last_reader_.find(sharer);
-            if (it != last_reader_.end() && it->second > node.id) return;
-        }
         if (source.place == Buffer::Place::parameter) {
             // A parameter is overwritten only by its own update, after its last reader.
             const auto update = updates_.find(key(value));
@@ -338,6 +377,7 @@ private:
             return;
         }
         at(out).root = root;
+        at(out).shift = at(in).shift;
         at(out).place = source.place;
         at(out).index = source.index;
         sharers_[root].push_back(key(value));

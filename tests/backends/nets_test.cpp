@@ -185,7 +185,8 @@ TEST(CpuTraining, ReordersOnlyTheImageAndWeights) {
             const Executable executable = c.compiled({});
             EXPECT_EQ(executable.fallbacks(), std::vector<std::string>{});
             for (const PlanLine& line : executable.plan()) {
-                if (line.op != "reorder") continue;
+                // A slice that one of oneDNN's convolutions reads gets memory of its own: a copy, as the slice would be.
+                if (line.op != "reorder" || line.layout.starts_with("nhwc of")) continue;
                 const bool is_weight = c.built.graph.find_parameter(line.path) != nullptr || line.path.find("weight") != std::string::npos;
                 // A hidden layer reads the pixels of a map in the order of its weight's columns: channels first.
                 const bool is_flattened = net.name == "swish" && (line.path == "max_pool2d" || line.path == "reshape_to");

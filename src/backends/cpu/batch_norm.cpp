@@ -15,7 +15,9 @@ struct Rows {
     explicit Rows(const Shape& x) : channels(x[1]), per_sample(x.elements(2, x.rank())), samples(x[0]) {}
     [[nodiscard]] std::int64_t stride() const { return channels * per_sample; }
     /// The rows of a part, whose input and output lie as given.
-    [[nodiscard]] NormRows of(const Part& part, std::int64_t x_pixel, std::int64_t y_pixel) const { return {(part.end - part.begin) * per_sample, channels, x_pixel, y_pixel}; }
+    [[nodiscard]] NormRows of(const Part& part, std::int64_t x_pixel, std::int64_t y_pixel, std::int64_t dy_pixel = 0) const {
+        return {(part.end - part.begin) * per_sample, channels, x_pixel, y_pixel, dy_pixel};
+    }
     [[nodiscard]] double count() const { return static_cast<double>(samples * per_sample); }
 };
 
@@ -134,9 +136,9 @@ std::optional<Kernel> plan_batch_norm_backward(const Node& node, const PlanConte
     kernel.name = std::string("simd:") + simd().name;
     kernel.in.resize(node.inputs.size());
     kernel.in[0] = source_of(node.inputs[0], context);
-    kernel.in[1] = rows_layout(x);
+    kernel.in[1] = source_of(node.inputs[1], context);
     if (has_mask) kernel.in[5] = source_of(node.inputs[5], context);
-    const std::int64_t x_pixel = pixel_stride(kernel.in[0], x), y_pixel = has_mask ? pixel_stride(kernel.in[5], x) : 0;
+    const std::int64_t x_pixel = pixel_stride(kernel.in[0], x), dy_pixel = pixel_stride(kernel.in[1], x), y_pixel = has_mask ? pixel_stride(kernel.in[5], x) : 0;
     kernel.out = {rows_layout(x), nullptr, nullptr};
     kernel.in_place = {has_residual ? -1 : 1, -1, -1};
     if (has_residual) {
@@ -146,8 +148,8 @@ std::optional<Kernel> plan_batch_norm_backward(const Node& node, const PlanConte
     kernel.scratch_bytes = scratch.bytes();
     if (has_beta) kernel.workspace_bytes = static_cast<std::size_t>(rows.channels) * 8;
     kernel.phases.push_back({.kind = Phase::Kind::rows, .reads = has_beta ? 0b1011111u : 0b111011u, .row_reads = 0b100011, .writes = 0, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part& part) {
-                                 simd().norm_backward_sums(as_f32(args.in[0]) + start_of(rows, part.begin, x_pixel), as_f32(args.in[1]) + part.begin * rows.stride(),
-                                                           mask_of(args, start_of(rows, part.begin, y_pixel)), as_f32(args.in[3]), rows.of(part, x_pixel, y_pixel),
+                                 simd().norm_backward_sums(as_f32(args.in[0]) + start_of(rows, part.begin, x_pixel), as_f32(args.in[1]) + start_of(rows, part.begin, dy_pixel),
+                                                           mask_of(args, start_of(rows, part.begin, y_pixel)), as_f32(args.in[3]), rows.of(part, x_pixel, y_pixel, dy_pixel),
                                                            scratch.sums(args.scratch, part.index),
                                                            scratch.second(args.scratch, part.index));
                              }});
@@ -167,9 +169,9 @@ std::optional<Kernel> plan_batch_norm_backward(const Node& node, const PlanConte
     kernel.phases.push_back({.kind = Phase::Kind::rows, .reads = has_beta ? 0b1011111u : 0b101011u, .row_reads = 0b100011, .writes = 0b1001, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part& part) {
                                  const std::int64_t at = part.begin * rows.stride();
                                  simd().norm_backward_apply(as_f32(args.out[0]) + at, has_residual ? as_f32(args.out[3]) + at : nullptr,
-                                                            as_f32(args.in[0]) + start_of(rows, part.begin, x_pixel), as_f32(args.in[1]) + at,
+                                                            as_f32(args.in[0]) + start_of(rows, part.begin, x_pixel), as_f32(args.in[1]) + start_of(rows, part.begin, dy_pixel),
                                                             mask_of(args, start_of(rows, part.begin, y_pixel)), scratch.coefficient(args.scratch, 0), scratch.coefficient(args.scratch, 1),
-                                                            scratch.coefficient(args.scratch, 2), as_f32(args.in[3]), rows.of(part, x_pixel, y_pixel));
+                                                            scratch.coefficient(args.scratch, 2), as_f32(args.in[3]), rows.of(part, x_pixel, y_pixel, dy_pixel));
                              }});
     return kernel;
 }

@@ -65,9 +65,9 @@ std::optional<Kernel> plan_concat(const Node& node, const PlanContext& context) 
         std::size_t step = bytes;
         if (!is_part) {
             kernel.in[i] = lies(node.inputs[i].type());
-            if (const Layout own = context.stored(node.inputs[i]); by_channels && own && own->is_slice()) {
-                kernel.in[i] = own;
-                step = static_cast<std::size_t>(pixel_stride(own, shape)) * width;
+            if (by_channels && is_slice(node.inputs[i], context)) {
+                kernel.in[i] = context.stored(node.inputs[i]);
+                step = static_cast<std::size_t>(pixel_stride(kernel.in[i], shape)) * width;
             }
         }
         if (is_part || !context.is_placed(node, static_cast<int>(i))) strips.push_back({is_part ? 0 : i, at, bytes, step});

@@ -161,8 +161,7 @@ bool is_pointwise(const Node& node) {
 }
 
 std::optional<Kernel> plan_pointwise(const Node& node, const PlanContext& context) {
-    const auto is_slice = [](const Layout& layout) { return layout && layout->is_slice(); };
-    if (!is_pointwise(node) || !(is_slice(context.stored(node.inputs[0])) || is_slice(context.home(node, 0)))) return {};
+    if (!is_pointwise(node) || !(is_slice(node.inputs[0], context) || context.home(node, 0))) return {};
     return plan_chunks(nullptr, node, context);
 }
 

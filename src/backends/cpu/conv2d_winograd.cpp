@@ -202,10 +202,12 @@ std::optional<Kernel> plan_winograd_backward_weight(const Node& node, const Plan
     for (std::size_t p = 0; p + 1 < bounds.size(); ++p) blocks += (bounds[p + 1] - bounds[p] + g->block - 1) / g->block;
     const Costs costs = gradient_costs_of(*g, x[0], blocks, parts);
     if (!context.forces_winograd && costs.winograd >= costs.direct) return {};
+    g->x_pixel = pixel_stride(source_of(node.inputs[0], context), x);
+    g->y_pixel = pixel_stride(source_of(node.inputs[1], context), dy);
 
     Kernel kernel;
     kernel.name = std::string("winograd4x4:") + winograd().name;
-    kernel.in = {channels_last(x), channels_last(dy), nullptr};
+    kernel.in = {source_of(node.inputs[0], context), source_of(node.inputs[1], context), nullptr};
     kernel.out = {blocked_weights(w)};
     if (has_bias) kernel.out.push_back(nullptr);
     const std::int64_t count = w.elements(), part_floats = count + (has_bias ? w[0] : 0);

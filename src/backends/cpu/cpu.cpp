@@ -81,7 +81,8 @@ public:
     bool reads_slice(const Node& node, int input) const override {
         const std::string& op = node.op->name;
         if (op == "concat") return true;
-        if (op == "batch_norm_backward") return input == 0 || input == 5;
+        if (op == "batch_norm_backward") return input == 0 || input == 1 || input == 5;
+        if (cpu::elementwise_reads_slices(node)) return true;
         if (op == "conv2d") return input == 0 && cpu::is_pointwise(node);
         return input == 0 && (op == "batch_norm" || op == "batch_norm_apply" || op == "batch_norm_inference" || op == "max_pool2d" || planner_of(op) == cpu::plan_resample);
     }

@@ -1,5 +1,7 @@
 // Ops that work element by element run on slices of whatever layout their inputs share. A few hot ones have vector kernels; the others
 // call their plain loops on the slice, which the compiler has vectorised.
+#include <array>
+
 #include "backends/cpu/kernels.h"
 #include "backends/cpu/simd.h"
 
@@ -56,7 +58,39 @@ Slice loop_slice(const Node& node, DType real) {
     };
 }
 
+/// Maps of which some lie between other channels: the kernel runs pixel by pixel, over whole rows of channels.
+Kernel plan_slices(const Node& node, const PlanContext& context, const Slice& slice) {
+    const Shape& shape = node.outputs[0].shape;
+    Kernel kernel;
+    kernel.name = std::string("simd:") + simd().name;
+    kernel.out = {home_of(node, 0, context)};
+    kernel.in_place = {-1};
+    std::vector<std::int64_t> pixels;
+    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+        kernel.in.push_back(source_of(node.inputs[i], context));
+        pixels.push_back(pixel_stride(kernel.in[i], shape));
+        if (kernel.in_place[0] >= 0 || !context.may_overwrite(node, static_cast<int>(i))) continue;
+        kernel.in_place = {static_cast<int>(i)};
+        kernel.out = {kernel.in[i]};
+    }
+    kernel.phases.push_back(over_pixels(context, shape[0], shape[2] * shape[3], shape[1] * 4, (1u << node.inputs.size()) - 1,
+                                        [=, out = pixel_stride(kernel.out[0], shape), channels = shape[1]](const KernelArgs& args, std::int64_t begin, std::int64_t end) {
+                                            std::array<std::byte*, 2> from{};
+                                            for (std::int64_t p = begin; p < end; ++p) {
+                                                for (std::size_t i = 0; i < pixels.size(); ++i) from[i] = args.in[i] + static_cast<std::size_t>(p * pixels[i]) * sizeof(float);
+                                                std::byte* to = args.out[0] + static_cast<std::size_t>(p * out) * sizeof(float);
+                                                slice({.in = {from.data(), pixels.size()}, .out = {&to, 1}}, 0, channels);
+                                            }
+                                        }));
+    return kernel;
+}
+
 }  // namespace
+
+bool elementwise_reads_slices(const Node& node) {
+    if (!node.op->is_elementwise || node.inputs.size() > 2 || node.outputs.size() != 1 || node.outputs[0].dtype != DType::f32) return false;
+    return std::ranges::all_of(node.inputs, [&](const Value& v) { return !v.is_empty() && v.type() == node.outputs[0]; }) && fast_slice(node);
+}
 
 bool has_rows(const Shape& shape, const Layout& layout, const PlanContext& context) {
     if (shape.rank() == 0 || shape[0] != context.rows || context.parts() < 2) return false;
@@ -67,6 +101,8 @@ bool has_rows(const Shape& shape, const Layout& layout, const PlanContext& conte
 std::optional<Kernel> plan_elementwise(const Node& node, const PlanContext& context) {
     if (!node.op->is_elementwise || node.inputs.size() > 10 || node.outputs.size() > 10) return {};
     const Shape& shape = node.outputs[0].shape;
+    const bool has_slices = std::ranges::any_of(node.inputs, [&](const Value& v) { return !v.is_empty() && is_slice(v, context); });
+    if (shape.rank() == 4 && (has_slices || context.home(node, 0)) && elementwise_reads_slices(node)) return plan_slices(node, context, fast_slice(node));
     // One layout for all: that of the first operand that is not row-major; an undecided parameter follows.
     Layout layout;
     for (const Value& input : node.inputs) {

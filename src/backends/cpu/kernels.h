@@ -54,15 +54,21 @@ namespace fovea::cpu {
 /// Whether the node is a convolution of single pixels: 1 x 1, stride 1, no padding, no groups.
 [[nodiscard]] bool is_pointwise(const Node& node);
 
+/// Whether an op that works element by element has a vector kernel, which goes over the pixels of slices as well.
+[[nodiscard]] bool elementwise_reads_slices(const Node& node);
+
 /// Where an output goes: the slice it is wanted in, else channels last.
 [[nodiscard]] inline Layout home_of(const Node& node, int output, const PlanContext& context) {
     const Layout home = context.home(node, output);
     return home ? home : channels_last(node.outputs[static_cast<std::size_t>(output)].shape);
 }
+[[nodiscard]] inline bool is_slice(const Value& value, const PlanContext& context) {
+    const Layout stored = context.stored(value);
+    return stored && stored->is_slice();
+}
 /// Where an input comes from: the slice it is, else channels last.
 [[nodiscard]] inline Layout source_of(const Value& value, const PlanContext& context) {
-    const Layout stored = context.stored(value);
-    return stored && stored->is_slice() ? stored : channels_last(value.shape());
+    return is_slice(value, context) ? context.stored(value) : channels_last(value.shape());
 }
 
 /// A phase over the pixels of `samples` maps, channels last: run(args, first pixel, last pixel) of the whole batch. By rows where there are

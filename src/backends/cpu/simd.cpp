@@ -165,7 +165,7 @@ void inference_coefficients(float* scale, float* shift, const float* gamma, cons
 template <class F> HWY_INLINE void with_mask(const float* x, const float* dy, const NormMask& mask, const NormRows& n, F&& f) {
     const D d;
     const V zero = hn::Zero(d);
-    const auto given = [&](std::int64_t r, std::int64_t c, auto load) HWY_ATTR { return load(dy + r * n.channels + c); };
+    const auto given = [&](std::int64_t r, std::int64_t c, auto load) HWY_ATTR { return load(dy + r * n.dy_pixel + c); };
     if (mask.scale)
         f([&](std::int64_t r, std::int64_t c, V a, V b, auto load) HWY_ATTR { return hn::IfThenElseZero(hn::Gt(hn::MulAdd(load(x + r * n.x_pixel + c), a, b), zero), given(r, c, load)); });
     else if (mask.y)

@@ -12,10 +12,11 @@ struct PoolGeometry {
     std::int64_t x_pixel, y_pixel;  ///< floats from a pixel to the next
 };
 
-/// Rows of channels for batch norm. What is normalised and what comes out (or tells a mask) may be slices, everything else is without gaps.
+/// Rows of channels for batch norm. What is normalised, what comes out and its gradient may be slices, everything else is without gaps.
 struct NormRows {
     std::int64_t rows, channels;
     std::int64_t x_pixel, y_pixel;  ///< floats from a row to the next
+    std::int64_t dy_pixel = 0;      ///< of the gradient that comes in
 };
 
 /// One axis as a sparse matrix: output o is the weighted sum of the inputs index[k], start[o] <= k < start[o + 1].
