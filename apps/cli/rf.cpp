@@ -1,11 +1,14 @@
 // fovea rf vgg16: receptive field and stride of every map.   fovea rf 3 3 3: of a stack of convolutions.
 
 #include <algorithm>
+#include <filesystem>
 
 #include <fmt/format.h>
 
 #include "command.h"
 #include "fovea/explain.h"
+#include "fovea/nn.h"
+#include "network.h"
 
 namespace fovea::cli {
 
@@ -14,7 +17,8 @@ namespace {
 struct FieldArguments {
     Common common;
     std::vector<std::string> what;
-    std::string format = "table";
+    std::string format = "table", effective, layer;
+    EffectiveFieldSpec spec;
 };
 
 bool is_number(const std::string& text) { return !text.empty() && text.size() < 6 && text.find_first_not_of("0123456789") == std::string::npos; }
@@ -39,7 +43,29 @@ Sheet model_sheet(const std::string& model) {
     return sheet;
 }
 
+/// What a position sees in fact, as a picture and in numbers.
+void effective(const FieldArguments& a) {
+    a.common.apply();
+    if (a.what.size() != 1) throw ArgumentError("--effective looks at one network: a name of 'fovea models', a run or an ONNX file");
+    Network network = std::filesystem::exists(a.what.front()) ? load_network(a.what.front(), "") : named_network(a.what.front());
+    if (network.parameters.size() == 0) {
+        note(fmt::format("'{}' is untrained: these are the values training starts from", network.model));
+        network.parameters = make_parameters(network.graph, a.common.seed);
+    }
+    EffectiveFieldSpec spec = a.spec;
+    spec.seed = a.common.seed;
+    const EffectiveField field = effective_field(network.graph, network.parameters, a.layer, spec);
+    write_png(a.effective, picture_of(field));
+    const auto [height, width] = field.theoretical.size;
+    const Sheet sheet{.title = fmt::format("{}: what the middle of one map sees, in pixels", network.model),
+                      .columns = {{"layer", "layer"}, {"could see", "theoretical", true}, {"sees", "effective", true}, {"part of the area", "part", true}, {"images", "images", true}, {"picture", "picture"}},
+                      .rows = {{field.layer, height == width ? fmt::format("{:g}", height) : fmt::format("{:g}x{:g}", height, width), fmt::format("{:.1f}", field.side),
+                                fmt::format("{:.1f} %", 100 * field.side * field.side / (height * width)), std::int64_t{spec.images}, a.effective}}};
+    fmt::print("{}", to_text(sheet, chosen_format(a.common, a.format)));
+}
+
 void field(const FieldArguments& a) {
+    if (!a.effective.empty()) return effective(a);
     const bool is_stack = std::ranges::all_of(a.what, is_number);
     if (!is_stack && a.what.size() != 1) throw ArgumentError("one network at a time, or kernel sizes: 'fovea rf vgg16', 'fovea rf 3 3 3'");
     fmt::print("{}", to_text(is_stack ? stack_sheet(a.what) : model_sheet(a.what.front()), chosen_format(a.common, a.format)));
@@ -50,7 +76,10 @@ void field(const FieldArguments& a) {
 void add_rf(CLI::App& app) {
     auto a = std::make_shared<FieldArguments>();
     CLI::App* command = app.add_subcommand("rf", "Receptive field and stride of every map, or of a stack of kernels");
-    command->add_option("what", a->what, "A name of 'fovea models', or kernel sizes: 3 3 3")->required();
+    command->add_option("what", a->what, "A name of 'fovea models', or kernel sizes: 3 3 3; with --effective also a run or an ONNX file")->required();
+    auto* picture = command->add_option("--effective", a->effective, "What is seen in fact, by the gradient over images of noise: a picture, to this PNG");
+    command->add_option("--layer", a->layer, "Of --effective: the map whose middle looks (default: the last map)")->needs(picture);
+    command->add_option("--images", a->spec.images, "Of --effective: how many images of noise")->check(CLI::Range(1, 10'000))->needs(picture);
     add_format(*command, a->format);
     a->common.add_to(*command);
     command->callback([a] { field(*a); });

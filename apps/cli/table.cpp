@@ -4,6 +4,7 @@
 
 #include "command.h"
 #include "fovea/explain.h"
+#include "fovea/io.h"
 
 namespace fovea::cli {
 
@@ -11,7 +12,7 @@ namespace {
 
 struct TableArguments {
     Common common;
-    std::string name, format = "table";
+    std::string name, format = "table", chart;
 };
 
 void print(const Sheet& sheet, const TableArguments& a) { fmt::print("{}", to_text(sheet, chosen_format(a.common, a.format))); }
@@ -27,9 +28,18 @@ CLI::App* add(CLI::App& app, const std::string& name, const std::string& help, c
 
 void add_table(CLI::App& app) {
     auto a = std::make_shared<TableArguments>();
-    CLI::App* command = add(app, "table", "Modules counted layer by layer: inception-demo, inception-5b, bottleneck, neurons", a);
+    CLI::App* command = add(app, "table", "Modules counted layer by layer (inception-demo, inception-5b, bottleneck, neurons), and how ImageNet's error fell (ilsvrc)", a);
     command->add_option("name", a->name, "Which")->required();
-    command->callback([a] { print(demo_sheet(a->name), *a); });
+    command->add_option("--chart", a->chart, "Of ilsvrc: bars, to this SVG file");
+    command->callback([a] {
+        const bool is_ilsvrc = a->name == "ilsvrc";
+        if (!is_ilsvrc && !a->chart.empty()) throw ArgumentError("--chart: only 'fovea table ilsvrc' has a chart");
+        if (!a->chart.empty()) {
+            write_file_atomically(a->chart, ilsvrc_chart());
+            note(fmt::format("chart in '{}'", a->chart));
+        }
+        print(is_ilsvrc ? ilsvrc_sheet() : demo_sheet(a->name), *a);
+    });
 }
 
 void add_errata(CLI::App& app) {

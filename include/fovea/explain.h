@@ -130,6 +130,23 @@ struct StackedKernels {
 /// Kernels {3, 3, 3} see 7 with 27 weights instead of 49. Throws ArgumentError for a kernel below 1.
 [[nodiscard]] StackedKernels stack_kernels(const std::vector<std::int64_t>& kernels);
 
+struct EffectiveFieldSpec {
+    int images = 20;         ///< of noise, drawn from a standard normal distribution
+    std::uint64_t seed = 0;
+};
+/// How far each pixel moves the middle of a map: what a position sees in fact, inside the field it could see.
+struct EffectiveField {
+    std::string layer;           ///< the node whose map was looked at
+    Tensor weight;               ///< [H, W]: the mean size of the gradient, 1 at its largest
+    ReceptiveField theoretical{};
+    double side = 0;             ///< of a square as large as the area above 4.55 % of the largest: two standard deviations of a bell
+};
+/// `layer` is a node or module of `network` whose value is a map [N, C, H, W]; empty: the last map. Luo, Li, Urtasun, Zemel 2016,
+/// "Understanding the Effective Receptive Field in Deep Convolutional Neural Networks", arXiv:1701.04128. Throws ArgumentError.
+[[nodiscard]] EffectiveField effective_field(const Graph& network, const Parameters& parameters, std::string_view layer = {}, const EffectiveFieldSpec& spec = {});
+/// The weights as a picture, dark to bright; a grey frame around the theoretical field, a white one of the effective field's size.
+[[nodiscard]] Image picture_of(const EffectiveField& field);
+
 // ---- networks side by side ------------------------------------------------------------------
 
 struct ModelCount {
@@ -163,6 +180,19 @@ struct KerasEntry {
 /// naming them.
 [[nodiscard]] Sheet demo_sheet(std::string_view name);
 [[nodiscard]] const std::vector<std::string>& demo_names();
+
+/// A result of ILSVRC's classification task and where it stands.
+struct IlsvrcResult {
+    int year;
+    std::string_view network;
+    double top5;              ///< error in percent
+    std::string_view how;     ///< how many networks, on which pictures, with which data
+    std::string_view source;
+};
+[[nodiscard]] const std::vector<IlsvrcResult>& ilsvrc_results();
+[[nodiscard]] Sheet ilsvrc_sheet();
+/// The errors as bars in the order of the years: an SVG document.
+[[nodiscard]] std::string ilsvrc_chart();
 
 // ---- memory ---------------------------------------------------------------------------------
 

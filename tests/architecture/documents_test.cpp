@@ -34,6 +34,12 @@ TEST(Documents, TheReadmesExampleIsTheOneThatIsRun) {
     EXPECT_EQ(blocks[0], read("examples/fashion.cpp"));
 }
 
+TEST(Documents, TheRewriteOfAGraphIsTheOneThatIsRun) {
+    const auto blocks = code_blocks(read("docs/skip-connections.md"), "cpp");
+    ASSERT_EQ(blocks.size(), 1u);
+    EXPECT_EQ(blocks[0], read("examples/skip_connections.cpp"));
+}
+
 TEST(Documents, EveryFolderIsInTheArchitecture) {
     const std::string text = read("docs/architecture.md");
     std::istringstream lines(read("cmake/arrows.txt"));

@@ -423,6 +423,25 @@ TEST(CpuDropout, DropsWhatThePlainLoopsDropBitForBit) {
         }
 }
 
+// The lecture demo of a convolution over a volume, 5 x 5 x 3 padded to 7 x 7 x 3, two 3 x 3 x 3 filters, biases 1 and 0, stride 2: whole numbers,
+// so that every backend gives them to the bit. The reasons for the values stand in tests/ops/conv2d_test.cpp.
+TEST(CpuConv2d, ComputesTheLecturesDemoExactly) {
+    Tensor x({1, 3, 5, 5}), w({2, 3, 3, 3});
+    for (int i = 0; i < 25; ++i) x.set(i, i / 5), x.set(25 + i, i % 5), x.set(50 + i, 1);
+    w.set(4, 1), w.set(9 + 5, -1), w.set(27, 2), w.set(27 + 9 + 7, 1);
+    for (int i = 0; i < 9; ++i) w.set(18 + i, 1);
+    Parameters parameters;
+    parameters.set("conv.weight", w);
+    parameters.set("conv.bias", Tensor::of<double>({1, 0}, {2}).to(DType::f32));
+    for (const char* backend : {"reference", "cpu"})
+        for (const bool fuse : {true, false}) {
+            Graph net;
+            net.output("out", conv2d(net.input("image", {dynamic, 3, 5, 5}), {.out = 2, .kernel = 3, .stride = 2, .pad = 1}, "conv"));
+            Session session(compile(net, {{"image", {1, 3, 5, 5}}}, {.backend = backend, .fuse = fuse}), std::make_shared<State>(parameters));
+            EXPECT_EQ(test::values_of(session.run({{"image", x}}).front()), (std::vector<double>{4, 4, 5, 8, 9, 9, 8, 8, 9, 0, 2, 4, 0, 4, 6, 0, 6, 6})) << backend;
+        }
+}
+
 TEST(CpuChoosePaths, ChoosesWhatThePlainLoopsChoose) {
     for (const double global : {0.0, 0.5, 1.0})
         for (const Shape& shape : {Shape{3, 1, 5, 7, 2}, Shape{3, 16, 3, 4, 4}}) {

@@ -39,6 +39,14 @@ std::string read(const fs::path& path) {
     return text.str();
 }
 
+/// --mean and --std with all digits.
+std::string fmt_pair(double mean, double std) {
+    std::ostringstream text;
+    text.precision(17);
+    text << "--mean " << mean << " --std " << std;
+    return text.str();
+}
+
 /// A folder of its own for each test, removed afterwards; with two classes of 28 x 28 pictures: a bar upright or lying.
 class Cli : public testing::Test {
 protected:
@@ -171,6 +179,92 @@ TEST_F(Cli, SummaryReadsAListing) {
     EXPECT_TRUE(refused.err.starts_with("fovea summary: listing 'bad.txt': line 2: no layer 'relo'; nearest: relu")) << refused.err;
     EXPECT_EQ(run("summary").code, 2);
     EXPECT_EQ(run("summary lenet5 --listing net.txt").code, 2);
+}
+
+TEST_F(Cli, AListingTrainsAndItsRunNeedsNoFileBesideIt) {
+    make_pictures();
+    std::ofstream(dir_ / "net.txt") << "nn.Sequential(nn.Conv2d(1, 4, 5, stride=2), nn.ReLU(), nn.Flatten(), nn.LazyLinear(2))\n";
+    const Result trained = run("train listing:net.txt --data folder:bars --epochs 2 --batch 8 --out listed --json");
+    ASSERT_EQ(trained.code, 0) << trained.err;
+    EXPECT_EQ(json::parse(trained.out).at("model"), "listing:net.txt");
+    fs::remove(dir_ / "net.txt");
+    const json answer = json::parse(run("predict listed bars/test/lying/3.png --json").out);
+    EXPECT_EQ(answer.at("predictions").size(), 2U);
+    EXPECT_TRUE(answer.at("predictions")[0].at("class") == "lying" || answer.at("predictions")[0].at("class") == "upright");
+    EXPECT_EQ(run("eval listed --data folder:bars --json").code, 0);
+    ASSERT_EQ(run("export listed --out net.onnx --weights all.safetensors").code, 0);
+    EXPECT_EQ(json::parse(run("predict all.safetensors bars/test/lying/3.png --json").out).at("predictions"), answer.at("predictions"));
+    // The number of classes stands in the text.
+    std::ofstream(dir_ / "five.txt") << "nn.Sequential(nn.Flatten(), nn.LazyLinear(5))\n";
+    const Result wrong = run("train listing:five.txt --data folder:bars");
+    EXPECT_EQ(wrong.code, 2);
+    EXPECT_NE(wrong.err.find("'listing:five.txt' tells 5 classes apart, the data has 2"), std::string::npos) << wrong.err;
+}
+
+TEST_F(Cli, ForeignWeightsAreToldHowPicturesArePrepared) {
+    make_pictures();
+    ASSERT_EQ(run(train_bars).code, 0);
+    ASSERT_EQ(run("convert run bare.pth").code, 0);
+    const fs::path last = dir_ / "run" / "checkpoint-last.safetensors";
+    const auto [mean, std] = [&] {
+        fovea::Metadata metadata;
+        (void)fovea::load_safetensors(last.string(), &metadata);
+        const json facts = json::parse(metadata.at("fovea"));
+        return std::pair{facts.at("preprocess").at("mean")[0].get<double>(), facts.at("preprocess").at("std")[0].get<double>()};
+    }();
+    const auto first = [&](const std::string& arguments) {
+        const Result result = run("predict " + arguments + " bars/test/lying/3.png --json");
+        EXPECT_EQ(result.code, 0) << result.err;
+        return json::parse(result.out).at("predictions")[0];
+    };
+    // An ONNX file without facts of its own, prepared as the run says: the same answer. Rounding to text keeps 17 digits.
+    ASSERT_EQ(run("export run --out run.onnx").code, 0);
+    const std::string given = fmt_pair(mean, std);
+    const json own = first("run"), told = first("run.onnx --preprocess mnist " + given);
+    EXPECT_NEAR(told.at("probability").get<double>(), own.at("probability").get<double>(), 1e-5);  // batch norm folded: f32 rounding
+    EXPECT_EQ(told.at("class"), own.at("class"));
+    EXPECT_NE(first("run.onnx --mean 0.9 --std 0.01").at("probability"), own.at("probability")) << "another preparation, another answer";
+    EXPECT_EQ(first("run.onnx --range 255 --mean " + std::to_string(255 * mean) + " --std " + std::to_string(255 * std)).at("class"), own.at("class"));
+    std::ofstream(dir_ / "names.txt") << "flat\ntall\n";
+    const json named = first("run --class-names names.txt");
+    EXPECT_TRUE(named.at("class") == "flat" || named.at("class") == "tall");
+    EXPECT_EQ(json::parse(run("eval run.onnx --data folder:bars --json " + given).out).at("top1"), json::parse(run("eval run --data folder:bars --json").out).at("top1"));
+    EXPECT_EQ(run("predict run bars/test/lying/3.png --mean 0.1,0.2").err, "fovea predict: --mean takes one number or three, got 2\n");
+    EXPECT_EQ(run("predict run bars/test/lying/3.png --resize 12y").code, 2);
+    EXPECT_EQ(run("predict run bars/test/lying/3.png --std 0").code, 2);
+    EXPECT_EQ(run("predict run bars/test/lying/3.png --interpolation cubic").code, 2);
+    EXPECT_EQ(run("predict run bars/test/lying/3.png --class-names imagenet").code, 2);
+}
+
+TEST_F(Cli, TrainingStartsFromPartOfAnotherNetwork) {
+    make_pictures();
+    ASSERT_EQ(run(train_bars).code, 0);
+    const Result whole = run("train lenet5 --data folder:bars --epochs 1 --batch 8 --init-from run --out whole --json");
+    ASSERT_EQ(whole.code, 0) << whole.err;
+    EXPECT_EQ(json::parse(whole.out).at("init_from").at("taken").size(), 10U);
+    const Result part = run("train lenet5 --data folder:bars --epochs 1 --batch 8 --init-from run --only conv1,fc1 --out part --json");
+    ASSERT_EQ(part.code, 0) << part.err;
+    const json report = json::parse(part.out).at("init_from");
+    EXPECT_EQ(report.at("taken"), json({"conv1.weight", "conv1.bias", "fc1.weight", "fc1.bias"}));
+    EXPECT_EQ(report.at("anew").size(), 6U);
+    EXPECT_NE(part.err.find("4 tensors taken (conv1.weight, conv1.bias, fc1.weight, fc1.bias); 6 start anew"), std::string::npos) << part.err;
+    const Result nothing = run("train small_mnist --data folder:bars --init-from run --only ip");
+    EXPECT_EQ(nothing.code, 2);
+    EXPECT_NE(nothing.err.find("nothing in it has a name and a shape of small_mnist"), std::string::npos) << nothing.err;
+    EXPECT_EQ(run("train lenet5 --data folder:bars --only conv1").code, 2) << "--only needs --init-from";
+}
+
+TEST_F(Cli, ImageNetsErrorAndEffectiveFieldsArePictures) {
+    const Result table = run("table ilsvrc --format csv --chart bars.svg");
+    ASSERT_EQ(table.code, 0) << table.err;
+    EXPECT_NE(table.out.find("2015,ResNet,3.57,"), std::string::npos) << table.out;
+    EXPECT_TRUE(read(dir_ / "bars.svg").starts_with("<svg "));
+    EXPECT_EQ(run("table bottleneck --chart bars.svg").code, 2);
+    const Result field = run("rf lenet5 --effective field.png --layer conv2 --images 3 --json");
+    ASSERT_EQ(field.code, 0) << field.err;
+    EXPECT_EQ(fovea::read_image(dir_ / "field.png", 3).width, 28 * 16);
+    EXPECT_EQ(run("rf 3 3 3 --effective field.png").code, 2);
+    EXPECT_EQ(run("rf lenet5 --layer conv2").code, 2);
 }
 
 TEST_F(Cli, AnExportedRunStandsWhereverANetworkDoes) {

@@ -6,11 +6,13 @@
 #include <sys/wait.h>
 
 #include <chrono>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <thread>
 
 #include "fovea/io.h"
 #include "fovea/models.h"
+#include "fovea/nn.h"
 #include "small_run.h"
 
 extern char** environ;
@@ -319,6 +321,23 @@ TEST(Fit, ANaNLossStopsAndNamesWhereItBegan) {
     const Checkpoint good = load_checkpoint(directory.path() / "checkpoint-last.safetensors");
     for (const std::string& name : good.parameters.names())
         for (std::int64_t i = 0; i < good.parameters.at(name).elements(); ++i) ASSERT_TRUE(std::isfinite(good.parameters.at(name).at(i))) << name;
+}
+
+// Kernels may swallow a NaN (oneDNN's relu6 gives 0 for it), and then the loss is a number: the run must not go on with such a parameter.
+TEST(Fit, ANaNThatAnActivationSwallowsStillStopsTheRun) {
+    const TemporaryDirectory directory("swallowed");
+    Graph net;
+    Value x = relu(conv2d(net.input("image", {dynamic, 1, 8, 8}), {.out = 16, .kernel = 3, .pad = 1}, "conv1"));
+    x = relu6(conv2d(x, {.out = 16, .kernel = 3, .stride = 2, .pad = 1}, "conv2"));
+    net.output("logits", linear(flatten(x), {.out = 4}, "fc"));
+    FitSpec spec = small_fit(directory.path(), 1);
+    spec.initial = make_parameters(net, 1);
+    Tensor weight = spec.initial->at("conv2.weight").clone();
+    weight.set(7, std::numeric_limits<double>::quiet_NaN());
+    spec.initial->set("conv2.weight", weight);
+    const std::string message = test::message_of<Error>([&] { (void)fit(net, spec); });
+    EXPECT_NE(message.find("NaN"), std::string::npos) << message;
+    EXPECT_FALSE(std::filesystem::exists(directory.path() / "checkpoint-last.safetensors")) << "a checkpoint with a NaN";
 }
 
 TEST(Fit, SaysInOneSentenceWhyTheRunDirectoryCannotBeUsed) {
