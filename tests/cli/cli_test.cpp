@@ -236,24 +236,6 @@ TEST_F(Cli, ForeignWeightsAreToldHowPicturesArePrepared) {
     EXPECT_EQ(run("predict run bars/test/lying/3.png --class-names imagenet").code, 2);
 }
 
-TEST_F(Cli, TrainingStartsFromPartOfAnotherNetwork) {
-    make_pictures();
-    ASSERT_EQ(run(train_bars).code, 0);
-    const Result whole = run("train lenet5 --data folder:bars --epochs 1 --batch 8 --init-from run --out whole --json");
-    ASSERT_EQ(whole.code, 0) << whole.err;
-    EXPECT_EQ(json::parse(whole.out).at("init_from").at("taken").size(), 10U);
-    const Result part = run("train lenet5 --data folder:bars --epochs 1 --batch 8 --init-from run --only conv1,fc1 --out part --json");
-    ASSERT_EQ(part.code, 0) << part.err;
-    const json report = json::parse(part.out).at("init_from");
-    EXPECT_EQ(report.at("taken"), json({"conv1.weight", "conv1.bias", "fc1.weight", "fc1.bias"}));
-    EXPECT_EQ(report.at("anew").size(), 6U);
-    EXPECT_NE(part.err.find("4 tensors taken (conv1.weight, conv1.bias, fc1.weight, fc1.bias); 6 start anew"), std::string::npos) << part.err;
-    const Result nothing = run("train small_mnist --data folder:bars --init-from run --only ip");
-    EXPECT_EQ(nothing.code, 2);
-    EXPECT_NE(nothing.err.find("nothing in it has a name and a shape of small_mnist"), std::string::npos) << nothing.err;
-    EXPECT_EQ(run("train lenet5 --data folder:bars --only conv1").code, 2) << "--only needs --init-from";
-}
-
 TEST_F(Cli, ImageNetsErrorAndEffectiveFieldsArePictures) {
     const Result table = run("table ilsvrc --format csv --chart bars.svg");
     ASSERT_EQ(table.code, 0) << table.err;
