@@ -1,8 +1,8 @@
 // fovea-reference: runs networks and operators on the deterministic values of reference records and writes what came out, in the
 // form the records' check.py compares.
 //
-//   fovea-reference MODEL --record RECORD.json --out RESULT.json [--precision f32|f64] [--backend cpu|reference]
-//   fovea-reference --ops CASES.json --out RESULT.json [--precision f32|f64] [--backend cpu|reference]
+//   fovea-reference MODEL --record RECORD.json --out RESULT.json [--precision f32|bf16|f64] [--backend cpu|reference]
+//   fovea-reference --ops CASES.json --out RESULT.json [--precision f32|bf16|f64] [--backend cpu|reference]
 //
 // The cpu backend computes f32 only: f64 runs on the plain loops, which is said on stderr where cpu was asked for. An operator the tool does not know is named on stderr,
 // the other cases still run and the exit status stays 0; a case that fails is named on stderr and the exit status is 1, with the
@@ -42,8 +42,8 @@ int main(int argc, char** argv) {
     app.add_option("--record", record, "the network's record");
     app.add_option("--ops", ops, "operator cases");
     app.add_option("--out", out, "where the results go")->required();
-    app.add_option("--precision", precision)->check(CLI::IsMember({"f32", "f64"}))->capture_default_str();
-    app.add_option("--backend", backend)->check(CLI::IsMember({"cpu", "reference"}))->description("cpu for f32, reference for f64 unless given");
+    app.add_option("--precision", precision)->check(CLI::IsMember({"f32", "bf16", "f64"}))->capture_default_str();
+    app.add_option("--backend", backend)->check(CLI::IsMember({"cpu", "reference"}))->description("cpu for f32 and bf16, reference for f64 unless given");
     try {
         app.parse(argc, argv);
         if (ops.empty() == (model.empty() || record.empty())) throw CLI::ValidationError("give either MODEL with --record, or --ops");
@@ -52,8 +52,8 @@ int main(int argc, char** argv) {
     }
     try {
         const bool is_f64 = precision == "f64";
-        if (is_f64 && backend == "cpu") std::cerr << "cpu backend: f64 is not supported (f32 is); the reference backend runs it\n";
-        const How how{is_f64 ? Precision::f64 : Precision::f32, is_f64 ? "reference" : backend.empty() ? "cpu" : backend};
+        if (is_f64 && backend == "cpu") std::cerr << "cpu backend: f64 is not supported (f32, bf16 are); the reference backend runs it\n";
+        const How how{precision_named(precision), is_f64 ? "reference" : backend.empty() ? "cpu" : backend};
         Json results = Json::object();
         std::vector<std::string> unknown, failed;
         if (ops.empty()) {

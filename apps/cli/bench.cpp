@@ -25,7 +25,8 @@ namespace {
 struct BenchArguments {
     Common common;
     MemoryOptions memory;
-    std::string what, backend = "cpu", precision = "f32", trace, answers;
+    Computing computing;
+    std::string what, trace, answers;
     std::int64_t batch = 1, least_runs = 3, sessions = 1;
     bool is_training = false, profile = false, without_peak = false;
     double seconds = 2;
@@ -115,7 +116,7 @@ Shared measure_sessions(const Executable& executable, const std::shared_ptr<Stat
 /// What a large matrix product reaches on this machine with these threads: the yardstick for "share of peak".
 double attainable_operations_per_ms(const BenchArguments& a) {
     const Problem problem = parse_problem("linear n1024c1024 k1024 f32");
-    const Executable executable = compile(problem.graph, {}, {.backend = a.backend, .inference = true});
+    const Executable executable = compile(problem.graph, {}, {.backend = a.computing.backend, .inference = true});
     Session session(executable, std::make_shared<State>(make_parameters(problem.graph, 0)));
     const auto inputs = inputs_for(executable, 1, 0);
     const Times times = measure(0.25, 3, [&] { session.run(inputs); });
@@ -151,9 +152,7 @@ struct Bench {
 };
 
 CompileOptions options_of(const BenchArguments& a) {
-    CompileOptions options;
-    options.backend = a.backend;
-    options.precision = a.precision == "f64" ? Precision::f64 : Precision::f32;
+    CompileOptions options = a.computing.options();
     a.memory.apply_to(options);
     return options;
 }
@@ -202,7 +201,7 @@ Bench bench_model(const BenchArguments& a) {
         if (!a.is_training) {
             CompileOptions inference = options;
             inference.inference = true;
-            if (a.precision == "int8") model.graph = in_int8(model, a.common.seed);
+            if (a.computing.precision == "int8") model.graph = in_int8(model, a.common.seed);
             return bench_session(fmt::format("{} {} inference", model.model, image.str()), model.graph, model.parameters, {{"image", image}}, inference, classes, a.common.seed);
         }
         Graph graph = model.graph.clone();
@@ -257,7 +256,7 @@ void bench(const BenchArguments& a) {
     const double peak = a.without_peak ? 0 : attainable_operations_per_ms(a);
     const double share = a.without_peak ? 0 : static_cast<double>(bench.operations) / times.min_ms / peak;
     if (a.common.json) {
-        Json document{{"command", "bench"}, {"what", bench.title}, {"backend", a.backend}, {"threads", threads()}, {"batch", a.batch}, {"is_training", a.is_training},
+        Json document{{"command", "bench"}, {"what", bench.title}, {"backend", a.computing.backend}, {"precision", a.computing.precision}, {"threads", threads()}, {"batch", a.batch}, {"is_training", a.is_training},
                       {"median_ms", times.median_ms}, {"min_ms", times.min_ms}, {"mean_ms", times.mean_ms}, {"p99_ms", times.p99_ms}, {"first_ms", times.first_ms}, {"first_at_ms", times.first_at}, {"compile_ms", compile_ms},
                       {"inputs_ms", bench.inputs_ms}, {"runs", times.runs},
                       {"operations", bench.operations}, {"operations_per_second", static_cast<double>(bench.operations) / times.min_ms * 1e3},
@@ -277,7 +276,7 @@ void bench(const BenchArguments& a) {
         print_document(document);
         return;
     }
-    fmt::print("{}, {} backend, {} thread{}\n", bench.title, a.backend, threads(), threads() == 1 ? "" : "s");
+    fmt::print("{}, {} backend, {} thread{}\n", bench.title, a.computing.backend, threads(), threads() == 1 ? "" : "s");
     fmt::print("  time     median {:.3f} ms, minimum {:.3f} ms, 99 of 100 below {:.3f} ms, {} runs (first {:.1f} ms, compiled in {:.1f} ms)\n", times.median_ms, times.min_ms, times.p99_ms, commas(times.runs), times.first_ms, compile_ms);
     if (a.sessions > 1) fmt::print("  sessions {} at once: {:.1f} runs/s, one alone {:.1f}: {:.2f} x\n", a.sessions, shared.together, shared.one, shared.together / shared.one);
     if (bench.images) fmt::print("  rate     {} images/s\n", short_count(static_cast<double>(bench.images) / times.median_ms * 1e3));
@@ -309,8 +308,7 @@ void add_bench(CLI::App& app) {
     command->add_option("--sessions", a->sessions, "Then so many sessions at once, each called from a thread of its own, beside one alone")->check(CLI::Range(1, 256));
     command->add_option("--answers", a->answers, "Inputs and outputs of one run, as safetensors, to this file");
     a->memory.add_to(*command);
-    command->add_option("--backend", a->backend, "cpu or reference")->check(CLI::IsMember({"cpu", "reference"}));
-    command->add_option("--precision", a->precision, "f32; int8 (inference); f64 on the reference backend")->check(CLI::IsMember({"f32", "int8", "f64"}));
+    a->computing.add_to(*command, true);
     a->common.add_to(*command);
     command->callback([a] { bench(*a); });
 }

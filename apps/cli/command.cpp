@@ -51,6 +51,26 @@ void add_convention(CLI::App& command, std::string& convention) {
     command.add_option("--convention", convention, "Who counts: torch, keras, sifre, cs231n, paper (docs/analysis.md)")->check(CLI::IsMember({"torch", "keras", "sifre", "cs231n", "paper"}));
 }
 
+void Computing::add_to(CLI::App& command, bool takes_int8) {
+    command.add_option("--backend", backend, "cpu or reference")->check(CLI::IsMember({"cpu", "reference"}));
+    std::vector<std::string> names{"f32", "bf16", "f64"};
+    if (takes_int8) names.emplace_back("int8");
+    command.add_option("--precision", precision, std::string("f32, bf16 (maps and weights of 8 bits of mantissa, sums in f32), ") + (takes_int8 ? "int8 (inference), " : "") + "or f64 on the reference backend")
+        ->check(CLI::IsMember(names));
+}
+
+CompileOptions Computing::options() const {
+    CompileOptions options;
+    options.backend = backend;
+    options.precision = precision == "int8" ? Precision::f32 : precision_named(precision);
+    return options;
+}
+
+CompileOptions Computing::noted_options() const {
+    if (const std::string unmet = unmet_precision(options()); !unmet.empty()) note(unmet);
+    return options();
+}
+
 TableFormat chosen_format(const Common& common, const std::string& format) { return common.json ? TableFormat::json : table_format_of(format); }
 
 void print_document(const Json& document) { fmt::print("{}\n", document.dump(2, ' ', false, Json::error_handler_t::replace)); }

@@ -30,6 +30,16 @@ struct Common {
     void apply() const;
 };
 
+/// --backend and --precision of a command that runs a network.
+struct Computing {
+    std::string backend = "cpu", precision = "f32";
+    /// int8 is a matter of the network, so only a command that makes its own takes it here: its program computes in f32.
+    void add_to(CLI::App& command, bool takes_int8 = false);
+    [[nodiscard]] CompileOptions options() const;
+    /// The same, with a note where the precision cannot be had.
+    [[nodiscard]] CompileOptions noted_options() const;
+};
+
 /// Each command adds itself: its options, and a callback that runs it.
 void add_models(CLI::App& app);
 void add_summary(CLI::App& app);

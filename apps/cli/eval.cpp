@@ -16,7 +16,8 @@ namespace {
 struct EvalArguments {
     Common common;
     std::vector<std::string> paths;
-    std::string crops = "1", data, model, checkpoint = "last", split = "test", backend = "cpu";
+    std::string crops = "1", data, model, checkpoint = "last", split = "test";
+    Computing computing;
     std::vector<std::int64_t> scales;
     std::int64_t batch = 256, topk = 5;
     int loader_threads = 1;
@@ -72,7 +73,7 @@ void eval(const EvalArguments& a) {
     spec.loader_threads = a.loader_threads;
     spec.loss = loss_of(network);
     spec.lowest_wins = lowest_wins(network);
-    spec.compile.backend = a.backend;
+    spec.compile = a.computing.noted_options();
     const Evaluation result = measure(networks, data, {.crops = a.crops == "dense" ? 0 : std::stoll(a.crops), .scales = a.scales}, spec);
     const std::string weights = fmt::format("{}", fmt::join(a.paths, ", ")), what = networks.size() == 1 ? network.model : fmt::format("{} networks", networks.size());
     for (const std::string& damaged : data->damaged()) note(damaged + "; left out");
@@ -124,7 +125,7 @@ void add_eval(CLI::App& app) {
     command->add_option("--batch", a->batch, "Pictures at a time")->check(CLI::Range(1, 1'000'000));
     command->add_option("--topk", a->topk, "k of the top-k accuracy")->check(CLI::Range(1, 1'000'000));
     command->add_option("--loader-threads", a->loader_threads, "Threads that prepare pictures")->check(CLI::Range(0, 256));
-    command->add_option("--backend", a->backend, "cpu or reference")->check(CLI::IsMember({"cpu", "reference"}));
+    a->computing.add_to(*command);
     a->preprocess.add_to(*command);
     a->common.add_to(*command);
     command->callback([a] { eval(*a); });

@@ -16,7 +16,8 @@ namespace {
 
 struct PredictArguments {
     Common common;
-    std::string path, model, checkpoint = "last", data, picture, class_names, backend = "cpu";
+    std::string path, model, checkpoint = "last", data, picture, class_names;
+    Computing computing;
     PreprocessArguments preprocess;
     std::vector<std::string> images;
     std::int64_t topk = 5, count = 12;
@@ -101,7 +102,7 @@ void predict(const PredictArguments& a) {
         if (const Shape scores = scores_of(network.graph).shape(); scores[-1] != static_cast<std::int64_t>(network.classes.size()))
             throw ArgumentError(fmt::format("'{}' names {} classes, the network tells {} apart", a.class_names, network.classes.size(), scores[-1]));
     }
-    const Classifier classifier(std::move(network), {.backend = a.backend});
+    const Classifier classifier(std::move(network), a.computing.noted_options());
     std::vector<Answer> answers = a.data.empty() ? std::vector<Answer>{} : pictures_of(a);
     for (const std::string& path : a.images) answers.push_back({.name = path, .image = {}});
     std::vector<Answer> done;
@@ -150,7 +151,7 @@ void add_predict(CLI::App& app) {
     command->add_option("--count", a->count, "How many of them")->check(CLI::Range(1, 1'000));
     command->add_option("--picture", a->picture, "Write a PNG of all pictures with what was predicted");
     command->add_option("--checkpoint", a->checkpoint, "Of a run: last or best")->check(CLI::IsMember({"last", "best"}));
-    command->add_option("--backend", a->backend, "cpu or reference")->check(CLI::IsMember({"cpu", "reference"}));
+    a->computing.add_to(*command);
     a->preprocess.add_to(*command);
     command->add_option("--class-names", a->class_names, "What the classes are called: a text file, one per line, or imagenet, imagenet1001, mnist, fashion-mnist, cifar10, cifar100");
     a->common.add_to(*command);

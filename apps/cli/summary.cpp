@@ -20,7 +20,8 @@ namespace {
 struct SummaryArguments {
     Common common;
     MemoryOptions memory;
-    std::string model, listing, input, stage, backend = "cpu", convention = "torch", format = "table";
+    Computing computing;
+    std::string model, listing, input, stage, convention = "torch", format = "table";
     bool explain_plan = false, is_training = false, wants_memory = false, is_unpadded = false;
     std::string max_batch;
 };
@@ -87,8 +88,7 @@ void print_max_batch(const SummaryArguments& a, const Network& network) {
 /// The graph after pass `wanted`, or of a training step; throws ArgumentError naming the passes there are.
 void print_stage(const SummaryArguments& a, const Graph& graph, const std::map<std::string, Shape>& shapes) {
     std::string text, names;
-    CompileOptions options;
-    options.backend = a.backend;
+    CompileOptions options = a.computing.options();
     options.inference = !a.is_training;
     a.memory.apply_to(options);
     options.on_pass = [&](std::string_view name, const Graph& result) {
@@ -102,8 +102,7 @@ void print_stage(const SummaryArguments& a, const Graph& graph, const std::map<s
 }
 
 void print_plan(const SummaryArguments& a, const Graph& graph, const std::map<std::string, Shape>& shapes) {
-    CompileOptions options;
-    options.backend = a.backend;
+    CompileOptions options = a.computing.options();
     options.inference = !a.is_training;
     a.memory.apply_to(options);
     const Executable executable = compile(graph, shapes, options);
@@ -170,7 +169,7 @@ void add_summary(CLI::App& app) {
     command->add_option("--max-batch", a->max_batch, "Largest batches that fit into so many bytes (800M, 2GiB)")->excludes(stage);
     command->add_flag("--train", a->is_training, "Of training instead of inference: with dropout and auxiliary classifiers; of a whole step with --stage and --explain-plan");
     a->memory.add_to(*command);
-    command->add_option("--backend", a->backend, "cpu or reference")->check(CLI::IsMember({"cpu", "reference"}));
+    a->computing.add_to(*command);
     a->common.add_to(*command);
     command->callback([a] {
         if (a->model.empty() && a->listing.empty()) throw CLI::RequiredError("A model's name or --listing FILE");

@@ -222,6 +222,7 @@ void train(const TrainArguments& a) {
     spec.save_every_steps = a.save_every_steps;
     spec.stop = &stop_wanted;
     a.memory.apply_to(spec.compile);
+    if (const std::string unmet = unmet_precision(spec.compile); !unmet.empty()) note(unmet);
     if (a.find_lr) {
         spec.initial = start_of(network, recipe);
         return print_learning_rates(a, network, spec);
@@ -355,7 +356,7 @@ void add_options(CLI::App* command, const std::shared_ptr<TrainArguments>& a) {
     command->add_option("--save-every-minutes", a->save_every_minutes, "Checkpoint within an epoch (0: off)")->check(CLI::NonNegativeNumber);
     command->add_option("--loader-threads", a->loader_threads, "Threads that prepare pictures")->check(CLI::Range(0, 256));
     setting("--backend", "backend", "cpu or reference")->check(CLI::IsMember({"cpu", "reference"}));
-    setting("--precision", "precision", "f32, or f64 on the reference backend")->check(CLI::IsMember({"f32", "f64"}));
+    setting("--precision", "precision", "f32, bf16, or f64 on the reference backend")->check(CLI::IsMember({"f32", "bf16", "f64"}));
     a->common.add_to(*command);
     a->seed_is_given = [command] { return command->count("--seed") > 0; };
 }

@@ -12,14 +12,19 @@
 
 namespace fovea {
 
-enum class Precision { f32, f64 };
+/// How "real" values are stored. bf16: maps of the batch and the weights convolutions and linear layers read, 8 bits of mantissa each; sums,
+/// statistics, losses, updates and the parameters themselves stay f32. A processor without bf16 dot products runs it as f32 and says so.
+enum class Precision { f32, f64, bf16 };
+[[nodiscard]] std::string_view name_of(Precision precision);
+/// The precision of that name; throws ArgumentError naming those that exist.
+[[nodiscard]] Precision precision_named(std::string_view name);
 
 /// Winograd's F(4x4, 3x3) for 3 x 3 convolutions: where it is estimated to be faster, nowhere, or wherever there is a kernel. It rounds
 /// differently from the direct sum: about 1e-6 of the result's norm against 2e-7.
 enum class Winograd4x4 { by_cost, never, always };
 
 struct CompileOptions {
-    std::string backend = "cpu";            ///< "cpu" (oneDNN and own kernels, f32) or "reference" (plain loops, f32 and f64)
+    std::string backend = "cpu";            ///< "cpu" (oneDNN and own kernels, f32 and bf16) or "reference" (plain loops, f32 and f64)
     Precision precision = Precision::f32;
     bool inference = false;                 ///< dropout removed, batch norm on running statistics and folded, no updates
     bool fuse = true;                       ///< off: one kernel per node, for comparison and debugging
@@ -31,6 +36,10 @@ struct CompileOptions {
     /// Called with the name and the result of each pass ("specialized", "folded", "fused", ...).
     std::function<void(std::string_view, const Graph&)> on_pass{};
 };
+
+/// Why a program of these options would run as f32 instead ("bf16: this processor has no AVX512-BF16; the cpu backend runs f32"); empty where
+/// it would not.
+[[nodiscard]] std::string unmet_precision(const CompileOptions& options);
 
 /// One line of the plan: what runs, as what kernel, on which layouts.
 struct PlanLine {

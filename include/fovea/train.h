@@ -545,7 +545,7 @@ struct Recipe {
     /// groups.NAME.parameters, .lr, .weight_decay, .elementwise. "backbone" in freeze: all but the layer before the output.
     StepSpec step{};
     double label_smoothing = 0;
-    std::string precision = "f32";          ///< or "f64", on the reference backend
+    std::string precision = "f32";          ///< or "bf16"; or "f64", on the reference backend
     std::string backend = "cpu";
     std::string metric = "top1";            ///< what the best checkpoint is best in: top1, topk, loss
     std::int64_t swa_from = 0;              ///< average.swa_from

@@ -27,7 +27,9 @@ public:
     [[nodiscard]] virtual bool is_bytes() const { return false; }
     /// The value lies between others in a larger map: a part of what a concat joins.
     [[nodiscard]] virtual bool is_slice() const { return false; }
-    /// Of bytes and of a slice: the layout of the same values that every kernel knows, f32 in memory of their own (null: row-major).
+    /// Any kernel may be asked to read it. Where not (bytes, bf16, a slice), plain() is the layout of the same values that all know: f32 in
+    /// memory of their own (null: row-major).
+    [[nodiscard]] virtual bool is_plain() const { return true; }
     [[nodiscard]] virtual std::shared_ptr<const LayoutDetail> plain() const { return nullptr; }
 };
 /// Null means row-major.
@@ -88,8 +90,8 @@ struct PlanContext {
     DType real = DType::f32;
     std::int64_t rows = 1;                  ///< the batch: dimension 0 that row phases are cut along
     std::vector<std::int64_t> row_bounds;   ///< part p covers rows [row_bounds[p], row_bounds[p + 1])
-    /// Layout of a value planned before; row-major for an undecided parameter. Of bytes and of a slice the plain layout, which a reorder
-    /// gives: kernels that read those as they lie ask for what is stored.
+    /// Layout of a value planned before; row-major for an undecided parameter. Always a plain one, which a reorder gives where need be:
+    /// kernels that read bytes, bf16 or slices as they lie ask for what is stored.
     std::function<Layout(const Value&)> layout;
     std::function<Layout(const Value&)> stored;
     /// The slice of a joined map that an output is wanted in: a kernel that can write there gives it as its `out`. Null: anywhere.
@@ -106,6 +108,8 @@ struct PlanContext {
     std::function<const Node*(const Node&)> only_reader;
     /// The whole program is too little work to wake other threads for: every kernel runs on the caller's.
     bool is_serial = false;
+    bool has_fixed_parameters = false;  ///< no run changes them: packed forms are made once
+    bool stores_bf16 = false;  ///< kernels that can keep maps in layouts of bf16 elements; the others ask for f32 and get it by reorders
     bool allows_winograd = true;
     bool forces_winograd = false;  ///< wherever there is a kernel, whatever it costs: for tests
     [[nodiscard]] int parts() const { return static_cast<int>(row_bounds.size()) - 1; }
@@ -126,6 +130,8 @@ public:
     [[nodiscard]] virtual std::string name() const = 0;
     /// Why values on grids of bytes are kept as f32 here; empty where they are not.
     [[nodiscard]] virtual std::string lacks_int8() const = 0;
+    /// Why programs of Precision::bf16 run as f32 here; empty where they do not.
+    [[nodiscard]] virtual std::string lacks_bf16() const = 0;
     /// A kernel for the node, or nothing where the backend does not support it.
     [[nodiscard]] virtual std::optional<Kernel> plan(const Node& node, const PlanContext& context) const = 0;
     /// Copies a value from one layout to another.

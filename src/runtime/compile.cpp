@@ -56,10 +56,15 @@ public:
         p_.context.is_serial = total_operations(p_.graph) < serial_operations;
         p_.context.allows_winograd = options.winograd != Winograd4x4::never;
         p_.context.forces_winograd = options.winograd == Winograd4x4::always;
+        const std::string unmet = unmet_precision(options);
+        p_.precision = unmet.empty() ? options.precision : Precision::f32;
+        if (!unmet.empty()) p_.fallbacks.push_back(unmet);
+        p_.context.has_fixed_parameters = is_fixed();
+        p_.context.stores_bf16 = p_.precision == Precision::bf16;
         p_.context.stored = [this](const Value& value) { return buffer_of(value).layout; };
         p_.context.layout = [this](const Value& value) {
             const Layout& layout = buffer_of(value).layout;
-            return layout && (layout->is_bytes() || layout->is_slice()) ? layout->plain() : layout;
+            return layout && !layout->is_plain() ? layout->plain() : layout;
         };
         p_.context.home = [this](const Node& node, int output) {
             const auto it = homes_.find({node.id, output});
@@ -411,7 +416,7 @@ private:
         const auto joined = [](const std::string& a, const std::string& b) { return a + (a.empty() || b.empty() || a.back() == ' ' ? "" : " ") + b; };
         if (kernel.through && &node == &first) line.fused = joined(line.fused, kernel.through->op->name);
         else if (kernel.through) line.fused = joined("after " + joined(first.op->name, first.attrs.text("activation")) + (line.fused.empty() ? "" : ","), line.fused);
-        line.problem = problem_of(node, p_.real == DType::f64 ? Precision::f64 : Precision::f32);
+        line.problem = problem_of(node, p_.precision);
         line.operations = before + after;
         return line;
     }
@@ -446,8 +451,14 @@ void reorder_now(const Backend& backend, const Type& type, const Layout& from, c
             phase.run({.in = in, .out = out, .scratch = scratch.data()}, {.index = part, .count = phase.parts, .begin = 0, .end = 1});
 }
 
+std::string unmet_precision(const CompileOptions& options) {
+    const Backend& backend = find_backend(options.backend);
+    if (options.precision != Precision::bf16 || backend.lacks_bf16().empty()) return {};
+    return fmt::format("bf16: {}; the {} backend runs f32", backend.lacks_bf16(), backend.name());
+}
+
 Executable compile(const Graph& graph, const std::map<std::string, Shape>& input_shapes, const CompileOptions& options) {
-    require<BackendError>(options.backend != "cpu" || options.precision == Precision::f32, "cpu backend: f64 is not supported (f32 is); the reference backend runs it");
+    require<BackendError>(options.backend != "cpu" || options.precision != Precision::f64, "cpu backend: f64 is not supported (f32, bf16 are); the reference backend runs it");
     Executable::Impl common;
     common.backend = &find_backend(options.backend);
     common.real = options.precision == Precision::f64 ? DType::f64 : DType::f32;

@@ -44,6 +44,7 @@ struct Executable::Impl {
     Graph graph;                       ///< after the passes
     const Backend* backend = nullptr;
     DType real = DType::f32;
+    Precision precision = Precision::f32;  ///< what it runs in: f32 where bf16 was asked for in vain
     PlanContext context;
     std::vector<Buffer> buffers;
     std::vector<Item> items;

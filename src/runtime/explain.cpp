@@ -5,6 +5,18 @@
 
 namespace fovea {
 
+namespace {
+constexpr std::pair<Precision, std::string_view> precisions[] = {{Precision::f32, "f32"}, {Precision::f64, "f64"}, {Precision::bf16, "bf16"}};
+}
+
+std::string_view name_of(Precision precision) { return std::ranges::find(precisions, precision, &std::pair<Precision, std::string_view>::first)->second; }
+
+Precision precision_named(std::string_view name) {
+    for (const auto& [precision, known] : precisions)
+        if (name == known) return precision;
+    fail<ArgumentError>("no precision '{}'; there are: f32, f64, bf16", name);
+}
+
 const std::vector<Executable::Port>& Executable::inputs() const { return impl_->inputs; }
 const std::vector<Executable::Port>& Executable::outputs() const { return impl_->outputs; }
 const std::vector<ParameterInfo>& Executable::parameters() const { return impl_->parameters; }

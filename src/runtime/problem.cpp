@@ -131,8 +131,8 @@ public:
         op_ = std::string(words_[0]);
         words_.erase(words_.begin());
         (void)OpRegistry::instance().at(op_);  // throws, naming the nearest
-        if (!words_.empty() && (words_.back() == "f32" || words_.back() == "f64")) {
-            precision_ = words_.back() == "f64" ? Precision::f64 : Precision::f32;
+        if (!words_.empty() && (words_.back() == "f32" || words_.back() == "f64" || words_.back() == "bf16")) {
+            precision_ = precision_named(words_.back());
             words_.pop_back();
         }
     }
@@ -372,9 +372,7 @@ private:
 
 }  // namespace
 
-std::string problem_of(const Node& node, Precision precision) {
-    return short_spelling(node) + (precision == Precision::f64 ? " f64" : " f32");
-}
+std::string problem_of(const Node& node, Precision precision) { return short_spelling(node) + " " + std::string(name_of(precision)); }
 
 Problem parse_problem(std::string_view text) { return Parser(text).read(); }
 

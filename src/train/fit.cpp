@@ -106,7 +106,7 @@ private:
         json.update({{"batch", spec_.batch}, {"drop_last", spec_.drop_last}, {"loss", spec_.loss_name}, {"lowest_wins", spec_.lowest_wins}, {"optimizer", to_json(spec_.optimizer)},
                      {"schedule", to_json(spec_.schedule)}, {"step", to_json(spec_.step)}, {"augment", to_json(spec_.augment)}, {"preprocess", to_json(spec_.preprocess)},
                      {"metric", spec_.metric}, {"k", spec_.k}, {"seed", spec_.seed}, {"swa_from", spec_.swa_from}});
-        json["compile"] = {{"backend", spec_.compile.backend}, {"precision", spec_.compile.precision == Precision::f64 ? "f64" : "f32"}, {"fuse", spec_.compile.fuse}};
+        json["compile"] = {{"backend", spec_.compile.backend}, {"precision", name_of(spec_.compile.precision)}, {"fuse", spec_.compile.fuse}};
         if (depends_on_length(spec_.schedule)) json["epochs"] = spec_.epochs;
         if (!spec_.listing.empty()) json["listing"] = spec_.listing;
         return json;

@@ -233,7 +233,7 @@ void check(const Recipe& r) {
     require<ArgumentError>(r.seed >= 0, "seed is at least 0, got {}", r.seed);
     require<ArgumentError>(r.label_smoothing >= 0 && r.label_smoothing < 1, "label_smoothing lies in 0..1, 1 left out, got {}", r.label_smoothing);
     require<ArgumentError>(r.normalise == "data" || r.normalise == "card", "normalise is \"data\" or \"card\", got '{}'", r.normalise);
-    require<ArgumentError>(r.precision == "f32" || r.precision == "f64", "precision is \"f32\" or \"f64\", got '{}'", r.precision);
+    (void)precision_named(r.precision);  // throws, naming those there are
     require<ArgumentError>(r.backend == "cpu" || r.backend == "reference", "backend is \"cpu\" or \"reference\", got '{}'", r.backend);
     require<ArgumentError>(r.metric == "top1" || r.metric == "topk" || r.metric == "loss", "metric is top1, topk or loss, got '{}'", r.metric);
     require<ArgumentError>(r.shortcut.empty() || r.shortcut == "a" || r.shortcut == "b" || r.shortcut == "c", "network.shortcut is a, b or c, got '{}'", r.shortcut);
@@ -276,7 +276,7 @@ FitSpec fit_spec(const Recipe& r) {
     spec.seed = static_cast<std::uint64_t>(r.seed);
     spec.metric = r.metric;
     spec.compile.backend = r.backend;
-    spec.compile.precision = r.precision == "f64" ? Precision::f64 : Precision::f32;
+    spec.compile.precision = precision_named(r.precision);
     spec.swa_from = r.swa_from;
     spec.patience = r.patience;
     spec.min_delta = r.min_delta;

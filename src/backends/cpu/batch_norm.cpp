@@ -2,6 +2,7 @@
 // The reverse pass likewise: two sums, then one pass. Neither depends on the number of threads.
 #include <cmath>
 
+#include "backends/cpu/bf16.h"
 #include "backends/cpu/kernels.h"
 #include "backends/cpu/simd.h"
 
@@ -23,8 +24,7 @@ struct Rows {
 
 /// [N, C, H, W] channels last, or [N, C]: the shapes whose channels are innermost here.
 bool is_rows(const Shape& x, const PlanContext& context) { return (x.rank() == 4 || x.rank() == 2) && x[0] == context.rows && x.elements() > 0; }
-Layout rows_layout(const Shape& x) { return channels_last(x); }
-/// Floats to sample `sample` of a value that lies as `pixel` says.
+/// Elements to sample `sample` of a value that lies as `pixel` says.
 std::int64_t start_of(const Rows& rows, std::int64_t sample, std::int64_t pixel) { return sample * rows.per_sample * pixel; }
 
 struct Scratch {
@@ -47,21 +47,25 @@ std::optional<Kernel> plan_batch_norm(const Node& node, const PlanContext& conte
     const Shape& x = node.outputs[0].shape;
     if (!is_rows(x, context)) return {};
     const Rows rows(x);
+    const bool half = is_half(node.inputs[0], context);
+    const Layout layout = map_layout(x, half);
     const Scratch scratch{rows.channels, context.parts()};
     const double eps = node.attrs.real("eps"), momentum = node.attrs.real("momentum");
     const bool relu = node.attrs.text("activation") == "relu", has_residual = node.inputs.size() > 5;
     Kernel kernel;
     kernel.name = std::string("simd:") + simd().name;
     kernel.in.resize(node.inputs.size());
-    kernel.in[0] = source_of(node.inputs[0], context);
-    if (has_residual) kernel.in[5] = rows_layout(x);
-    kernel.out = {home_of(node, 0, context), nullptr, nullptr, nullptr, nullptr};
+    kernel.in[0] = source_of(node.inputs[0], context, half);
+    if (has_residual) kernel.in[5] = layout;
+    kernel.out = {home_of(node, 0, context, half), nullptr, nullptr, nullptr, nullptr};
     const std::int64_t x_pixel = pixel_stride(kernel.in[0], x), y_pixel = pixel_stride(kernel.out[0], x);
     kernel.in_place = {has_residual ? 5 : -1, -1, -1, 3, 4};
     kernel.scratch_bytes = scratch.bytes();
     kernel.phases.push_back({.kind = Phase::Kind::rows, .reads = 1, .row_reads = 1, .writes = 0, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part& part) {
-                                 simd().norm_sums(as_f32(args.in[0]) + start_of(rows, part.begin, x_pixel), rows.of(part, x_pixel, y_pixel),
-                                                  scratch.pivot(args.scratch, part.index), scratch.sums(args.scratch, part.index), scratch.second(args.scratch, part.index));
+                                 with_element(half, [&]<class E>(E) {
+                                     simd().maps<E>().norm_sums(as<E>(args.in[0]) + start_of(rows, part.begin, x_pixel), rows.of(part, x_pixel, y_pixel),
+                                                                scratch.pivot(args.scratch, part.index), scratch.sums(args.scratch, part.index), scratch.second(args.scratch, part.index));
+                                 });
                              }});
     kernel.phases.push_back({.reads = 0b11110, .writes = 0b11110, .uses_scratch = true, .run = [=, bounds = context.row_bounds](const KernelArgs& args, const Part&) {
                                  for (std::int64_t c = 0; c < rows.channels; ++c) {
@@ -86,9 +90,11 @@ std::optional<Kernel> plan_batch_norm(const Node& node, const PlanContext& conte
                              }});
     kernel.phases.push_back({.kind = Phase::Kind::rows, .reads = 0b100001, .row_reads = 0b100001, .writes = 1, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part& part) {
                                  const std::int64_t at = part.begin * rows.stride();
-                                 simd().norm_apply(as_f32(args.out[0]) + start_of(rows, part.begin, y_pixel), as_f32(args.in[0]) + start_of(rows, part.begin, x_pixel),
-                                                   has_residual ? as_f32(args.in[5]) + at : nullptr, scratch.coefficient(args.scratch, 0), scratch.coefficient(args.scratch, 1),
-                                                   rows.of(part, x_pixel, y_pixel), relu);
+                                 with_element(half, [&]<class E>(E) {
+                                     simd().maps<E>().norm_apply(as<E>(args.out[0]) + start_of(rows, part.begin, y_pixel), as<E>(args.in[0]) + start_of(rows, part.begin, x_pixel),
+                                                                 has_residual ? as<E>(args.in[5]) + at : nullptr, scratch.coefficient(args.scratch, 0), scratch.coefficient(args.scratch, 1),
+                                                                 rows.of(part, x_pixel, y_pixel), relu);
+                                 });
                              }});
     return kernel;
 }
@@ -97,13 +103,15 @@ std::optional<Kernel> plan_batch_norm_apply(const Node& node, const PlanContext&
     const Shape& x = node.outputs[0].shape;
     if (!is_rows(x, context)) return {};
     const Rows rows(x);
+    const bool half = is_half(node.inputs[0], context);
+    const Layout layout = map_layout(x, half);
     const bool relu = node.attrs.text("activation") == "relu", has_residual = node.inputs.size() > 5;
     Kernel kernel;
     kernel.name = std::string("simd:") + simd().name;
     kernel.in.resize(node.inputs.size());
-    kernel.in[0] = source_of(node.inputs[0], context);
-    if (has_residual) kernel.in[5] = rows_layout(x);
-    kernel.out = {home_of(node, 0, context)};
+    kernel.in[0] = source_of(node.inputs[0], context, half);
+    if (has_residual) kernel.in[5] = layout;
+    kernel.out = {home_of(node, 0, context, half)};
     kernel.in_place = {has_residual ? 5 : 0};
     kernel.workspace_bytes = static_cast<std::size_t>(rows.channels) * 8;
     const std::int64_t x_pixel = pixel_stride(kernel.in[0], x), y_pixel = pixel_stride(kernel.out[0], x);
@@ -112,8 +120,10 @@ std::optional<Kernel> plan_batch_norm_apply(const Node& node, const PlanContext&
                                  const std::int64_t at = part.begin * rows.stride();
                                  float *scale = as_f32(args.workspace), *shift = scale + rows.channels;
                                  simd().norm_coefficients(scale, shift, as_f32(args.in[1]), as_f32(args.in[2]), as_f32(args.in[3]), as_f32(args.in[4]), rows.channels);
-                                 simd().norm_apply(as_f32(args.out[0]) + start_of(rows, part.begin, y_pixel), as_f32(args.in[0]) + start_of(rows, part.begin, x_pixel),
-                                                   has_residual ? as_f32(args.in[5]) + at : nullptr, scale, shift, rows.of(part, x_pixel, y_pixel), relu);
+                                 with_element(half, [&]<class E>(E) {
+                                     simd().maps<E>().norm_apply(as<E>(args.out[0]) + start_of(rows, part.begin, y_pixel), as<E>(args.in[0]) + start_of(rows, part.begin, x_pixel),
+                                                                 has_residual ? as<E>(args.in[5]) + at : nullptr, scale, shift, rows.of(part, x_pixel, y_pixel), relu);
+                                 });
                              }});
     return kernel;
 }
@@ -122,36 +132,39 @@ std::optional<Kernel> plan_batch_norm_backward(const Node& node, const PlanConte
     const Shape& x = node.outputs[0].shape;
     if (!is_rows(x, context)) return {};
     const Rows rows(x);
+    const bool half = is_half(node.inputs[0], context);
+    const Layout layout = map_layout(x, half);
     const Scratch scratch{rows.channels, context.parts()};
     const auto given = [&](std::size_t i) { return node.inputs.size() > i && !node.inputs[i].is_empty(); };
     const bool has_mask = given(5), has_beta = given(6), has_residual = node.outputs.size() > 3;
     // Beta says where a ReLU was open: every part makes the coefficients of y again, a few operations per channel.
-    const auto mask_of = [=](const KernelArgs& args, std::int64_t at) {
-        if (!has_beta) return NormMask{.y = has_mask ? as_f32(args.in[5]) + at : nullptr};
+    const auto mask_of = [=]<class E>(E, const KernelArgs& args, std::int64_t at) {
+        if (!has_beta) return NormMask<E>{.y = has_mask ? as<E>(args.in[5]) + at : nullptr};
         float *scale = as_f32(args.workspace), *shift = scale + rows.channels;
         simd().norm_coefficients(scale, shift, as_f32(args.in[2]), as_f32(args.in[6]), as_f32(args.in[3]), as_f32(args.in[4]), rows.channels);
-        return NormMask{.scale = scale, .shift = shift};
+        return NormMask<E>{.scale = scale, .shift = shift};
     };
     Kernel kernel;
     kernel.name = std::string("simd:") + simd().name;
     kernel.in.resize(node.inputs.size());
-    kernel.in[0] = source_of(node.inputs[0], context);
-    kernel.in[1] = source_of(node.inputs[1], context);
-    if (has_mask) kernel.in[5] = source_of(node.inputs[5], context);
+    kernel.in[0] = source_of(node.inputs[0], context, half);
+    kernel.in[1] = source_of(node.inputs[1], context, half);
+    if (has_mask) kernel.in[5] = source_of(node.inputs[5], context, half);
     const std::int64_t x_pixel = pixel_stride(kernel.in[0], x), dy_pixel = pixel_stride(kernel.in[1], x), y_pixel = has_mask ? pixel_stride(kernel.in[5], x) : 0;
-    kernel.out = {rows_layout(x), nullptr, nullptr};
+    kernel.out = {layout, nullptr, nullptr};
     kernel.in_place = {has_residual ? -1 : 1, -1, -1};
     if (has_residual) {
-        kernel.out.push_back(rows_layout(x));
+        kernel.out.push_back(layout);
         kernel.in_place.push_back(1);
     }
     kernel.scratch_bytes = scratch.bytes();
     if (has_beta) kernel.workspace_bytes = static_cast<std::size_t>(rows.channels) * 8;
     kernel.phases.push_back({.kind = Phase::Kind::rows, .reads = has_beta ? 0b1011111u : 0b111011u, .row_reads = 0b100011, .writes = 0, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part& part) {
-                                 simd().norm_backward_sums(as_f32(args.in[0]) + start_of(rows, part.begin, x_pixel), as_f32(args.in[1]) + start_of(rows, part.begin, dy_pixel),
-                                                           mask_of(args, start_of(rows, part.begin, y_pixel)), as_f32(args.in[3]), rows.of(part, x_pixel, y_pixel, dy_pixel),
-                                                           scratch.sums(args.scratch, part.index),
-                                                           scratch.second(args.scratch, part.index));
+                                 with_element(half, [&]<class E>(E e) {
+                                     simd().maps<E>().norm_backward_sums(as<E>(args.in[0]) + start_of(rows, part.begin, x_pixel), as<E>(args.in[1]) + start_of(rows, part.begin, dy_pixel),
+                                                                         mask_of(e, args, start_of(rows, part.begin, y_pixel)), as_f32(args.in[3]), rows.of(part, x_pixel, y_pixel, dy_pixel),
+                                                                         scratch.sums(args.scratch, part.index), scratch.second(args.scratch, part.index));
+                                 });
                              }});
     kernel.phases.push_back({.reads = 0b11100, .writes = 0b110, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part&) {
                                  for (std::int64_t c = 0; c < rows.channels; ++c) {
@@ -168,10 +181,13 @@ std::optional<Kernel> plan_batch_norm_backward(const Node& node, const PlanConte
                              }});
     kernel.phases.push_back({.kind = Phase::Kind::rows, .reads = has_beta ? 0b1011111u : 0b101011u, .row_reads = 0b100011, .writes = 0b1001, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part& part) {
                                  const std::int64_t at = part.begin * rows.stride();
-                                 simd().norm_backward_apply(as_f32(args.out[0]) + at, has_residual ? as_f32(args.out[3]) + at : nullptr,
-                                                            as_f32(args.in[0]) + start_of(rows, part.begin, x_pixel), as_f32(args.in[1]) + start_of(rows, part.begin, dy_pixel),
-                                                            mask_of(args, start_of(rows, part.begin, y_pixel)), scratch.coefficient(args.scratch, 0), scratch.coefficient(args.scratch, 1),
-                                                            scratch.coefficient(args.scratch, 2), as_f32(args.in[3]), rows.of(part, x_pixel, y_pixel, dy_pixel));
+                                 with_element(half, [&]<class E>(E e) {
+                                     simd().maps<E>().norm_backward_apply(as<E>(args.out[0]) + at, has_residual ? as<E>(args.out[3]) + at : nullptr,
+                                                                          as<E>(args.in[0]) + start_of(rows, part.begin, x_pixel), as<E>(args.in[1]) + start_of(rows, part.begin, dy_pixel),
+                                                                          mask_of(e, args, start_of(rows, part.begin, y_pixel)), scratch.coefficient(args.scratch, 0),
+                                                                          scratch.coefficient(args.scratch, 1), scratch.coefficient(args.scratch, 2), as_f32(args.in[3]),
+                                                                          rows.of(part, x_pixel, y_pixel, dy_pixel));
+                                 });
                              }});
     return kernel;
 }
@@ -179,16 +195,20 @@ std::optional<Kernel> plan_batch_norm_backward(const Node& node, const PlanConte
 std::optional<Kernel> plan_batch_norm_inference(const Node& node, const PlanContext& context) {
     const Shape& x = node.outputs[0].shape;
     if (!is_rows(x, context)) return {};
-    if (auto kernel = plan_normed_pointwise(node, context)) return kernel;
+    if (!context.stores_bf16)
+        if (auto kernel = plan_normed_pointwise(node, context)) return kernel;
     const Rows rows(x);
+    const bool half = is_half(node.inputs[0], context);
+    const Layout layout = map_layout(x, half);
     const double eps = node.attrs.real("eps");
     const bool relu = node.attrs.text("activation") == "relu";
     const UnaryKernel activate = relu ? UnaryKernel{} : activation_kernel(node);
+    const auto activate_half = activate && half ? through_f32(activate) : std::function<void(Bf16*, const Bf16*, std::int64_t)>{};
     Kernel kernel;
     kernel.name = std::string("simd:") + simd().name;
     kernel.in.resize(node.inputs.size());
-    kernel.in[0] = source_of(node.inputs[0], context);
-    kernel.out = {activate ? rows_layout(x) : home_of(node, 0, context)};
+    kernel.in[0] = source_of(node.inputs[0], context, half);
+    kernel.out = {activate ? layout : home_of(node, 0, context, half)};
     kernel.in_place = {0};
     kernel.workspace_bytes = static_cast<std::size_t>(rows.channels) * 8;
     const std::int64_t x_pixel = pixel_stride(kernel.in[0], x), y_pixel = pixel_stride(kernel.out[0], x);
@@ -200,9 +220,15 @@ std::optional<Kernel> plan_batch_norm_inference(const Node& node, const PlanCont
         const std::int64_t step = activate ? std::max<std::int64_t>(1, cached_floats / rows.channels) : end - begin;
         for (std::int64_t row = begin; row < end; row += step) {
             const std::int64_t count = std::min(step, end - row);
-            float* y = as_f32(args.out[0]) + row * y_pixel;
-            simd().norm_apply(y, as_f32(args.in[0]) + row * x_pixel, nullptr, scale, shift, {count, rows.channels, x_pixel, y_pixel}, relu);
-            if (activate) activate(y, y, count * rows.channels);
+            with_element(half, [&]<class E>(E) {
+                E* y = as<E>(args.out[0]) + row * y_pixel;
+                simd().maps<E>().norm_apply(y, as<E>(args.in[0]) + row * x_pixel, nullptr, scale, shift, {count, rows.channels, x_pixel, y_pixel}, relu);
+                if constexpr (sizeof(E) == 2) {
+                    if (activate_half) activate_half(y, y, count * rows.channels);
+                } else if (activate) {
+                    activate(y, y, count * rows.channels);
+                }
+            });
         }
     }));
     return kernel;

@@ -1,6 +1,7 @@
 // Element-by-element ops with operands that repeat over a map [N, C, H, W], channels last: a value per channel, per sample and channel
 // (squeeze-and-excite), per pixel (attention), or one for all. Sums and products have vector kernels; the others run their plain loops
 // on rows of channels.
+#include "backends/cpu/bf16.h"
 #include "backends/cpu/kernels.h"
 #include "backends/cpu/simd.h"
 
@@ -40,15 +41,15 @@ std::optional<Kernel> plan_broadcast(const Node& node, const PlanContext& contex
     std::uint32_t row_mask = 0;
     Kernel kernel;
     kernel.in.resize(node.inputs.size());
-    kernel.out = {channels_last(out)};
     kernel.in_place = {-1};
+    bool half = false;
     for (std::size_t i = 0; i < node.inputs.size(); ++i) {
         if (node.inputs[i].is_empty() || node.inputs[i].dtype() != DType::f32) return {};
         const auto repeats = repeats_of(node.inputs[i].shape(), out);
         if (!repeats) return {};
         if (*repeats != Repeats::channel && *repeats != Repeats::scalar) row_mask |= 1u << i;
         if (*repeats == Repeats::full) {
-            kernel.in[i] = channels_last(out);
+            half |= is_half(node.inputs[i], context);
             if (kernel.in_place[0] < 0) kernel.in_place = {static_cast<int>(i)};
         }
         operands.push_back({*repeats});
@@ -60,25 +61,31 @@ std::optional<Kernel> plan_broadcast(const Node& node, const PlanContext& contex
     if ((is_add || is_multiply) && operands.size() == 2)
         for (std::size_t i : {0u, 1u})
             if (operands[i].repeats == Repeats::full) whole = i;
+    half &= whole.has_value();
+    kernel.out = {map_layout(out, half)};
+    for (std::size_t i = 0; i < operands.size(); ++i)
+        if (operands[i].repeats == Repeats::full) kernel.in[i] = map_layout(out, half);
     // Pixels [begin, end) of sample n.
     std::function<void(const KernelArgs&, std::int64_t, std::int64_t, std::int64_t)> run;
     if (whole) {
         kernel.name = std::string("simd:") + simd().name;
-        run = [=, other = operands[1 - *whole].repeats, at = *whole](const KernelArgs& args, std::int64_t n, std::int64_t begin, std::int64_t end) {
+        const auto rows = [=, other = operands[1 - *whole].repeats, at = *whole]<class E>(E, const KernelArgs& args, std::int64_t n, std::int64_t begin, std::int64_t end) {
             const std::int64_t first = (n * pixels + begin) * channels, count = end - begin;
-            const float *x = as_f32(args.in[at]) + first, *b = as_f32(args.in[1 - at]);
-            float* y = as_f32(args.out[0]) + first;
-            const auto by_number = [&](float* to, const float* from, float v, std::int64_t length) { simd().scale_shift(to, from, is_add ? 1.0f : v, is_add ? v : 0.0f, length); };
+            const MapKernels<E>& maps = simd().maps<E>();
+            const E* x = as<E>(args.in[at]) + first;
+            const float* b = as_f32(args.in[1 - at]);
+            E* y = as<E>(args.out[0]) + first;
+            const auto by_number = [&](E* to, const E* from, float v, std::int64_t length) { maps.scale_shift(to, from, is_add ? 1.0f : v, is_add ? v : 0.0f, length); };
             if (other == Repeats::scalar) return by_number(y, x, b[0], count * channels);
             if (other == Repeats::pixel) {
                 for (std::int64_t p = 0; p < count; ++p) by_number(y + p * channels, x + p * channels, b[n * pixels + begin + p], channels);
                 return;
             }
-            const auto f = is_add ? simd().add : simd().multiply;
-            if (other == Repeats::full) return f(y, x, b + first, count * channels);  // the same map under a shape of lower rank
+            if (other == Repeats::full) return (is_add ? maps.add : maps.multiply)(y, x, as<E>(args.in[1 - at]) + first, count * channels);  // the same map under a shape of lower rank
             if (other == Repeats::sample_channel) b += n * channels;
-            for (std::int64_t p = 0; p < count; ++p) f(y + p * channels, x + p * channels, b, channels);
+            (is_add ? maps.add_channels : maps.multiply_channels)(y, x, b, count, channels);
         };
+        run = [=](const KernelArgs& args, std::int64_t n, std::int64_t begin, std::int64_t end) { with_element(half, [&](auto e) { rows(e, args, n, begin, end); }); };
     } else {
         kernel.name = "loops:pixels";
         run = [=, op = node.op, attrs = node.attrs](const KernelArgs& args, std::int64_t n, std::int64_t begin, std::int64_t end) {

@@ -2,6 +2,7 @@
 // its place already (PlanContext::is_placed) is not copied; where all do, nothing runs.
 #include <cstring>
 
+#include "backends/cpu/bf16.h"
 #include "backends/cpu/kernels.h"
 
 namespace fovea::cpu {
@@ -37,8 +38,8 @@ struct Strip {
     std::size_t input, at, bytes, step;
 };
 
-/// A layout other than row-major is described for f32 alone.
-Layout lies(const Type& type) { return type.dtype == DType::f32 ? channels_last(type.shape) : nullptr; }
+/// A layout other than row-major is described for real values alone.
+Layout lies(const Type& type, bool half) { return type.dtype == DType::f32 ? map_layout(type.shape, half) : nullptr; }
 
 }  // namespace
 
@@ -48,7 +49,8 @@ std::optional<Kernel> plan_concat(const Node& node, const PlanContext& context) 
     const Type whole = is_part ? node.inputs[0].type() : node.outputs[0];
     if (axis == 0 || whole.shape.rank() < 2 || whole.shape[0] != context.rows || whole.shape.elements() == 0) return {};
     if (whole.shape.rank() == 4 && whole.dtype != DType::f32) return {};
-    const std::size_t width = size_of(stored_as(whole.dtype, context.real));
+    const bool half = whole.shape.rank() == 4 && (is_part ? is_half(node.inputs[0], context) : std::ranges::any_of(node.inputs, [&](const Value& v) { return is_half(v, context); }));
+    const std::size_t width = half ? sizeof(Bf16) : size_of(stored_as(whole.dtype, context.real));
     const Runs runs = runs_along(whole.shape, axis, width);
     // Only what is joined along the channels of a map has a home in a larger one, or parts that may be slices.
     const bool by_channels = whole.shape.rank() == 4 && axis == 1;
@@ -56,7 +58,7 @@ std::optional<Kernel> plan_concat(const Node& node, const PlanContext& context) 
     const std::size_t row = home ? static_cast<std::size_t>(pixel_stride(home, whole.shape)) * width : runs.unit * static_cast<std::size_t>(whole.shape[axis]);
     Kernel kernel;
     kernel.in.resize(node.inputs.size());
-    kernel.out = {home ? home : lies(node.outputs[0])};
+    kernel.out = {home ? home : lies(node.outputs[0], half)};
     std::vector<Strip> strips;
     std::size_t at = 0;
     for (std::size_t i = is_part ? 1 : 0; i < node.inputs.size(); ++i) {
@@ -64,7 +66,7 @@ std::optional<Kernel> plan_concat(const Node& node, const PlanContext& context) 
         const std::size_t bytes = runs.unit * static_cast<std::size_t>(shape[axis]);
         std::size_t step = bytes;
         if (!is_part) {
-            kernel.in[i] = lies(node.inputs[i].type());
+            kernel.in[i] = lies(node.inputs[i].type(), half);
             if (by_channels && is_slice(node.inputs[i], context)) {
                 kernel.in[i] = context.stored(node.inputs[i]);
                 step = static_cast<std::size_t>(pixel_stride(kernel.in[i], shape)) * width;
@@ -75,7 +77,7 @@ std::optional<Kernel> plan_concat(const Node& node, const PlanContext& context) 
     }
     if (is_part) {
         strips = {strips[static_cast<std::size_t>(node.attrs.integer("index"))]};
-        kernel.in[0] = lies(whole);
+        kernel.in[0] = lies(whole, half);
     }
     kernel.name = strips.empty() ? "placed" : !is_part && strips.size() < node.inputs.size() ? fmt::format("copies {} of {}", strips.size(), node.inputs.size()) : "copies";
     if (strips.empty()) return kernel;

@@ -2,6 +2,7 @@
 // rows: what the next node reads is still in that core's cache, and the partition (so every rounding) is the same for any thread count.
 // Weight gradients of the parts are summed in a fixed order. With few rows the maps are cut into stripes, each likewise a primitive of one
 // thread.
+#include "backends/cpu/bf16.h"
 #include "backends/cpu/conv_pieces.h"
 #include "backends/cpu/kernels.h"
 #include "backends/cpu/simd.h"
@@ -17,19 +18,18 @@ using Geometry = ConvGeometry;
 constexpr auto any = memory::format_tag::any;
 constexpr auto f32 = memory::data_type::f32;
 
+/// A map of one pixel in and out is a small vector: it stays f32.
+bool suits_bf16(const PlanContext& context, const Shape& x, const Shape& y) { return context.stores_bf16 && x[2] * x[3] * y[2] * y[3] > 1; }
+
 Layout planned_layout(const Value& weight, const PlanContext& context) { return context.is_undecided(weight) ? nullptr : context.layout(weight); }
 
-}  // namespace
-
-std::optional<Kernel> plan_conv2d(const Node& node, const PlanContext& context) {
-    // Before our direct kernel, which knows no slices.
-    for (const auto planner : {plan_depthwise_conv2d, plan_thin_conv2d, plan_winograd, plan_pointwise, plan_direct_conv2d})
-        if (auto kernel = planner(node, context)) return kernel;
+/// The forward convolution on maps of f32 or bf16 elements; nothing where oneDNN has no kernel for them.
+std::optional<Kernel> plan_forward(const Node& node, const PlanContext& context, memory::data_type element) {
     const Geometry g(node.attrs);
     const Shape &x = node.inputs[0].shape(), &w = node.inputs[1].shape(), &y = node.outputs[0].shape;
     const bool has_bias = node.inputs.size() > 2 && !node.inputs[2].is_empty(), has_residual = node.inputs.size() > 3 && !node.inputs[3].is_empty();
     if (!g.is_supported || y.elements() == 0) return {};
-    const bool sharded = context.is_sharded() && x[0] == context.rows;
+    const bool sharded = context.is_sharded() && x[0] == context.rows, half = element == memory::data_type::bf16;
 
     dnnl::post_ops post;
     if (has_residual) post.append_sum(1.0f);
@@ -37,7 +37,6 @@ std::optional<Kernel> plan_conv2d(const Node& node, const PlanContext& context) 
     dnnl::primitive_attr attr = planned_scratch();
     attr.set_post_ops(post);
 
-    const bool undecided = context.is_undecided(node.inputs[1]);
     // A 1 x 1 convolution sees pixels, not maps.
     const bool is_pointwise = !sharded && w[2] * w[3] == 1 && g.stride == memory::dims{1, 1} && y[2] == x[2] && y[3] == x[3];
     const Shape from = is_pointwise ? Shape{1, x[1], x[0] * x[2] * x[3], 1} : x, to = is_pointwise ? Shape{1, y[1], y[0] * y[2] * y[3], 1} : y;
@@ -46,16 +45,16 @@ std::optional<Kernel> plan_conv2d(const Node& node, const PlanContext& context) 
     std::map<PieceSize, Sized, std::greater<>> sized;
     for (const ConvPiece& piece : pieces) sized[piece.size()];
     std::optional<memory::desc> weights;
-    if (!undecided) weights.emplace(weight_desc(planned_layout(node.inputs[1], context), w, g.groups));
+    if (!half && !context.is_undecided(node.inputs[1])) weights.emplace(weight_desc(planned_layout(node.inputs[1], context), w, g.groups));
     std::string name;
     const auto create = [&](const PieceSize& size, const memory::desc& weight) {
         const auto [samples, out_lines, in_lines, before, after] = size;
-        return dnnl::convolution_forward::primitive_desc({prop_kind::forward_training, algorithm::convolution_direct, channels_last_desc({samples, from[1], in_lines, from[3]}), weight,
-                                                          has_bias ? plain_desc({w[0]}) : memory::desc(), channels_last_desc({samples, to[1], out_lines, to[3]}), g.stride, g.dilation,
+        return dnnl::convolution_forward::primitive_desc({prop_kind::forward_training, algorithm::convolution_direct, channels_last_desc({samples, from[1], in_lines, from[3]}, element), weight,
+                                                          has_bias ? plain_desc({w[0]}) : memory::desc(), channels_last_desc({samples, to[1], out_lines, to[3]}, element), g.stride, g.dilation,
                                                           memory::dims{before, g.before[1]}, memory::dims{after, g.after[1]}},
                                                          attr, engine());
     };
-    const memory::desc free_weights(weight_dims(w, g.groups), f32, any);
+    const memory::desc free_weights(weight_dims(w, g.groups), element, any);
     const SingleThreaded single;
     for (auto& [size, s] : sized) {
         auto pd = create(size, weights ? *weights : free_weights);
@@ -66,6 +65,7 @@ std::optional<Kernel> plan_conv2d(const Node& node, const PlanContext& context) 
         }
         weights.emplace(pd.weights_desc());
         name = pd.impl_info_str();
+        if (half && is_slow(pd.impl_info_str())) return {};
         s = {dnnl::convolution_forward(pd), pd.src_desc(), pd.weights_desc(), pd.dst_desc(), pd.bias_desc(), pd.scratchpad_desc()};
     }
     std::size_t scratch = 0;
@@ -74,48 +74,61 @@ std::optional<Kernel> plan_conv2d(const Node& node, const PlanContext& context) 
     Kernel kernel;
     kernel.name = name;
     kernel.in.resize(node.inputs.size());
-    kernel.in[0] = channels_last(x);
-    kernel.in[1] = weight_layout(*weights, w, g.groups);
-    if (has_residual) kernel.in[3] = channels_last(y);
+    kernel.in[0] = map_layout(x, half);
+    kernel.in[1] = half ? packed_bf16(*weights, w, g.groups) : weight_layout(*weights, w, g.groups);
+    if (has_residual) kernel.in[3] = map_layout(y, half);
     // A slice is filled from the result of a part, which is still in cache.
-    const bool spreads = sharded && !has_residual && !activate && context.home(node, 0);
-    kernel.out = {spreads ? context.home(node, 0) : channels_last(y)};
+    const bool spreads = !half && sharded && !has_residual && !activate && context.home(node, 0);
+    kernel.out = {spreads ? context.home(node, 0) : map_layout(y, half)};
     // The residual is added where the result goes: it is given up when nobody else reads it, copied otherwise.
     if (has_residual) kernel.in_place = {3};
-    const std::int64_t x_line = from[1] * from[3], y_line = to[1] * to[3], x_row = x_line * from[2], y_row = y_line * to[2], y_pixel = pixel_stride(kernel.out[0], y);
+    const std::int64_t width = half ? 2 : 4, x_line = from[1] * from[3] * width, y_line = to[1] * to[3] * width, x_row = x_line * from[2], y_row = y_line * to[2];  // bytes
+    const std::int64_t y_pixel = pixel_stride(kernel.out[0], y), pixels = y[2] * y[3];
     kernel.scratch_bytes = scratch * pieces.size();
-    if (spreads) kernel.workspace_bytes = static_cast<std::size_t>(sized.begin()->first[0] * y_row) * sizeof(float);
+    if (spreads) kernel.workspace_bytes = static_cast<std::size_t>(sized.begin()->first[0] * y_row);
     Phase phase{.kind = sharded ? Phase::Kind::rows : Phase::Kind::split, .parts = static_cast<int>(pieces.size()), .row_reads = sharded ? 0b1001u : 0u, .uses_scratch = scratch > 0};
     phase.run = [=, outputs = y[1]](const KernelArgs& args, const Part& part) {
         const ConvPiece& piece = pieces[static_cast<std::size_t>(part.index)];
         const Sized& s = sized.at(piece.size());
         const std::int64_t at = piece.sample * y_row + piece.line * y_line;
-        float* y_data = spreads ? as_f32(args.workspace) : as_f32(args.out[0]) + at;
+        std::byte* y_data = spreads ? args.workspace : args.out[0] + at;
         if (has_residual) {
-            const float* residual = as_f32(args.in[3]) + at;
+            const std::byte* residual = args.in[3] + at;
             if (residual != y_data) std::copy_n(residual, piece.samples * piece.lines * y_line, y_data);
         }
-        execute(s.primitive, {{DNNL_ARG_SRC, &s.a, as_f32(args.in[0]) + piece.sample * x_row + piece.in_line * x_line},
+        execute(s.primitive, {{DNNL_ARG_SRC, &s.a, args.in[0] + piece.sample * x_row + piece.in_line * x_line},
                               {DNNL_ARG_WEIGHTS, &s.b, args.in[1]},
                               {DNNL_ARG_BIAS, &s.bias, args.in.size() > 2 ? args.in[2] : nullptr},
                               {DNNL_ARG_DST, &s.c, y_data},
                               {DNNL_ARG_SCRATCHPAD, &s.scratch, scratch ? args.scratch + scratch * static_cast<std::size_t>(part.index) : nullptr}});
         if (!spreads) return;
-        float* slice = as_f32(args.out[0]) + at / outputs * y_pixel;
-        for (std::int64_t p = 0; p < piece.samples * y_row / outputs; ++p) std::copy_n(y_data + p * outputs, outputs, slice + p * y_pixel);
+        float* slice = as_f32(args.out[0]) + piece.sample * pixels * y_pixel;
+        for (std::int64_t p = 0; p < piece.samples * pixels; ++p) std::copy_n(as_f32(y_data) + p * outputs, outputs, slice + p * y_pixel);
     };
     kernel.phases = {std::move(phase)};
-    if (activate) kernel.phases.push_back(in_place_phase(context, y, activate));
+    if (activate) kernel.phases.push_back(half ? in_place_phase<Bf16>(context, y, through_f32(activate)) : in_place_phase<float>(context, y, activate));
     return kernel;
 }
 
-std::optional<Kernel> plan_conv2d_backward_input(const Node& node, const PlanContext& context) {
-    if (auto kernel = plan_winograd_backward_input(node, context)) return kernel;
+}  // namespace
+
+std::optional<Kernel> plan_conv2d(const Node& node, const PlanContext& context) {
+    if (suits_bf16(context, node.inputs[0].shape(), node.outputs[0].shape))
+        if (auto kernel = plan_forward(node, context, memory::data_type::bf16)) return kernel;
+    // Slices before our direct kernel, which knows none.
+    for (const auto planner : {plan_depthwise_conv2d, plan_thin_conv2d, plan_winograd, plan_pointwise, plan_direct_conv2d})
+        if (auto kernel = planner(node, context)) return kernel;
+    return plan_forward(node, context, f32);
+}
+
+namespace {
+
+std::optional<Kernel> plan_backward_input(const Node& node, const PlanContext& context, memory::data_type element) {
     const Geometry g(node.attrs);
     const Shape &dy = node.inputs[0].shape(), &w = node.inputs[1].shape(), &dx = node.outputs[0].shape;
     const bool has_bias = node.inputs.size() > 3 && !node.inputs[3].is_empty();
     if (!g.is_supported || has_bias || dx.elements() == 0) return {};
-    const bool sharded = context.is_sharded() && dy[0] == context.rows;
+    const bool sharded = context.is_sharded() && dy[0] == context.rows, half = element == memory::data_type::bf16;
     const SingleThreaded single;
     std::optional<memory::desc> weights;
     std::string name;
@@ -131,16 +144,17 @@ std::optional<Kernel> plan_conv2d_backward_input(const Node& node, const PlanCon
     try {
         for (auto& [size, s] : sized) {
             const auto [samples, dx_lines, dy_lines, before_h, after_h] = size;
-            const memory::desc source = channels_last_desc({samples, dx[1], dx_lines, dx[3]}), target = channels_last_desc({samples, dy[1], dy_lines, dy[3]});
+            const memory::desc source = channels_last_desc({samples, dx[1], dx_lines, dx[3]}, element), target = channels_last_desc({samples, dy[1], dy_lines, dy[3]}, element);
             const memory::dims before{before_h, g.before[1]}, behind{after_h, after[1]};
             const auto create = [&](const memory::desc& weight) {
                 const dnnl::convolution_forward::primitive_desc hint(
-                    {prop_kind::forward_training, algorithm::convolution_direct, source, memory::desc(weight_dims(w, g.groups), f32, any), target, g.stride, g.dilation, before, behind}, engine());
+                    {prop_kind::forward_training, algorithm::convolution_direct, source, memory::desc(weight_dims(w, g.groups), element, any), target, g.stride, g.dilation, before, behind}, engine());
                 return dnnl::convolution_backward_data::primitive_desc({algorithm::convolution_direct, source, weight, target, g.stride, g.dilation, before, behind}, planned_scratch(), engine(), hint);
             };
-            const auto pd = create(weights ? *weights : memory::desc(weight_dims(w, g.groups), f32, any));
+            const auto pd = create(weights ? *weights : memory::desc(weight_dims(w, g.groups), element, any));
             weights.emplace(pd.weights_desc());
             name = pd.impl_info_str();
+            if (half && is_slow(pd.impl_info_str())) return {};
             s = {dnnl::convolution_backward_data(pd), pd.diff_dst_desc(), pd.weights_desc(), pd.diff_src_desc(), {}, pd.scratchpad_desc()};
         }
     } catch (const dnnl::error&) {
@@ -151,22 +165,31 @@ std::optional<Kernel> plan_conv2d_backward_input(const Node& node, const PlanCon
     Kernel kernel;
     kernel.name = name;
     kernel.in.resize(node.inputs.size());
-    kernel.in[0] = channels_last(dy);
-    kernel.in[1] = weight_layout(*weights, w, g.groups);
-    kernel.out = {channels_last(dx)};
-    const std::int64_t dy_line = dy[1] * dy[3], dx_line = dx[1] * dx[3], dy_row = dy_line * dy[2], dx_row = dx_line * dx[2];
+    kernel.in[0] = map_layout(dy, half);
+    kernel.in[1] = half ? packed_bf16(*weights, w, g.groups) : weight_layout(*weights, w, g.groups);
+    kernel.out = {map_layout(dx, half)};
+    const std::int64_t width = half ? 2 : 4, dy_line = dy[1] * dy[3] * width, dx_line = dx[1] * dx[3] * width, dy_row = dy_line * dy[2], dx_row = dx_line * dx[2];  // bytes
     kernel.scratch_bytes = scratch * pieces.size();
     Phase phase{.kind = sharded ? Phase::Kind::rows : Phase::Kind::split, .parts = static_cast<int>(pieces.size()), .row_reads = sharded ? 1u : 0u, .uses_scratch = scratch > 0};
     phase.run = [=](const KernelArgs& args, const Part& part) {
         const ConvPiece& piece = pieces[static_cast<std::size_t>(part.index)];
         const Sized& s = sized.at(piece.size());
-        execute(s.primitive, {{DNNL_ARG_DIFF_DST, &s.a, as_f32(args.in[0]) + piece.sample * dy_row + piece.in_line * dy_line},
+        execute(s.primitive, {{DNNL_ARG_DIFF_DST, &s.a, args.in[0] + piece.sample * dy_row + piece.in_line * dy_line},
                               {DNNL_ARG_WEIGHTS, &s.b, args.in[1]},
-                              {DNNL_ARG_DIFF_SRC, &s.c, as_f32(args.out[0]) + piece.sample * dx_row + piece.line * dx_line},
+                              {DNNL_ARG_DIFF_SRC, &s.c, args.out[0] + piece.sample * dx_row + piece.line * dx_line},
                               {DNNL_ARG_SCRATCHPAD, &s.scratch, scratch ? args.scratch + scratch * static_cast<std::size_t>(part.index) : nullptr}});
     };
     kernel.phases = {std::move(phase)};
     return kernel;
+}
+
+}  // namespace
+
+std::optional<Kernel> plan_conv2d_backward_input(const Node& node, const PlanContext& context) {
+    if (suits_bf16(context, node.outputs[0].shape, node.inputs[0].shape()))
+        if (auto kernel = plan_backward_input(node, context, memory::data_type::bf16)) return kernel;
+    if (auto kernel = plan_winograd_backward_input(node, context)) return kernel;
+    return plan_backward_input(node, context, f32);
 }
 
 namespace {
@@ -181,16 +204,13 @@ std::vector<ConvPiece> pieces_of_sum(const PlanContext& context, const Geometry&
     return striped(lines, x[0], std::clamp<std::int64_t>(macs / stripe_macs, 1, most_stripes));
 }
 
-}  // namespace
-
-std::optional<Kernel> plan_conv2d_backward_weight(const Node& node, const PlanContext& context) {
-    if (auto thin = plan_thin_conv2d_backward_weight(node, context)) return thin;
-    if (auto kernel = plan_winograd_backward_weight(node, context)) return kernel;
+/// The gradient is f32 whatever the maps are.
+std::optional<Kernel> plan_backward_weight(const Node& node, const PlanContext& context, memory::data_type element) {
     const Geometry g(node.attrs);
     const Shape &x = node.inputs[0].shape(), &dy = node.inputs[1].shape(), &w = node.outputs[0].shape;
     const bool has_bias = node.outputs.size() > 1;
     if (!g.is_supported || dy.elements() == 0) return {};
-    const bool sharded = context.is_sharded() && x[0] == context.rows;
+    const bool sharded = context.is_sharded() && x[0] == context.rows, half = element == memory::data_type::bf16;
     const SingleThreaded single;
     const std::vector<ConvPiece> slabs = pieces_of_sum(context, g, x, dy, w);
     const std::int64_t width_reach = (dy[3] - 1) * g.stride[1] + (w[3] - 1) * (g.dilation[1] + 1) + 1;
@@ -204,11 +224,12 @@ std::optional<Kernel> plan_conv2d_backward_weight(const Node& node, const PlanCo
     try {
         for (auto& [size, s] : sized) {
             const auto [samples, lines, in_lines, before_h, after_h] = size;
-            const memory::desc source = channels_last_desc({samples, x[1], in_lines, x[3]}), target = channels_last_desc({samples, dy[1], lines, dy[3]});
+            const memory::desc source = channels_last_desc({samples, x[1], in_lines, x[3]}, element), target = channels_last_desc({samples, dy[1], lines, dy[3]}, element);
             const memory::desc bias = has_bias ? plain_desc({w[0]}) : memory::desc();
             const memory::desc free(weight_dims(w, g.groups), f32, any);
             const memory::dims before{before_h, g.before[1]}, after{after_h, width_after};
-            const dnnl::convolution_forward::primitive_desc hint({prop_kind::forward_training, algorithm::convolution_direct, source, free, bias, target, g.stride, g.dilation, before, after}, engine());
+            const dnnl::convolution_forward::primitive_desc hint({prop_kind::forward_training, algorithm::convolution_direct, source, memory::desc(weight_dims(w, g.groups), element, any), bias, target,
+                                                             g.stride, g.dilation, before, after}, engine());
             const auto create = [&](const memory::desc& weight) {
                 return dnnl::convolution_backward_weights::primitive_desc({algorithm::convolution_direct, source, weight, bias, target, g.stride, g.dilation, before, after}, planned_scratch(),
                                                                           engine(), hint);
@@ -224,6 +245,7 @@ std::optional<Kernel> plan_conv2d_backward_weight(const Node& node, const PlanCo
             }
             weights.emplace(pd.diff_weights_desc());
             name = pd.impl_info_str();
+            if (half && is_slow(pd.impl_info_str())) return {};
             s = {dnnl::convolution_backward_weights(pd), pd.src_desc(), pd.diff_dst_desc(), pd.diff_weights_desc(), pd.diff_bias_desc(), pd.scratchpad_desc()};
         }
     } catch (const dnnl::error&) {
@@ -236,19 +258,19 @@ std::optional<Kernel> plan_conv2d_backward_weight(const Node& node, const PlanCo
 
     Kernel kernel;
     kernel.name = name;
-    kernel.in = {channels_last(x), channels_last(dy), nullptr};
+    kernel.in = {map_layout(x, half), map_layout(dy, half), nullptr};
     kernel.out = {weight_layout(*weights, w, g.groups)};
     if (has_bias) kernel.out.push_back(nullptr);
     const int parts = static_cast<int>(slabs.size());
     kernel.scratch_bytes = part_bytes * static_cast<std::size_t>(parts);
-    const std::int64_t x_row = x.elements() / x[0], dy_row = dy.elements() / dy[0], x_line = x[3] * x[1], dy_line = dy[3] * dy[1];
+    const std::int64_t width = half ? 2 : 4, x_line = x[3] * x[1] * width, dy_line = dy[3] * dy[1] * width, x_row = x_line * x[2], dy_row = dy_line * dy[2];  // bytes
     kernel.phases.push_back({.kind = sharded ? Phase::Kind::rows : Phase::Kind::split, .parts = parts, .row_reads = sharded ? 0b11u : 0u, .writes = 0, .uses_scratch = true,
                              .run = [=](const KernelArgs& args, const Part& part) {
                                  std::byte* mine = args.scratch + part_bytes * static_cast<std::size_t>(part.index);
                                  const ConvPiece& slab = slabs[static_cast<std::size_t>(part.index)];
                                  const Sized& s = sized.at(slab.size());
-                                 execute(s.primitive, {{DNNL_ARG_SRC, &s.a, as_f32(args.in[0]) + slab.sample * x_row + slab.in_line * x_line},
-                                                       {DNNL_ARG_DIFF_DST, &s.b, as_f32(args.in[1]) + slab.sample * dy_row + slab.line * dy_line},
+                                 execute(s.primitive, {{DNNL_ARG_SRC, &s.a, args.in[0] + slab.sample * x_row + slab.in_line * x_line},
+                                                       {DNNL_ARG_DIFF_DST, &s.b, args.in[1] + slab.sample * dy_row + slab.line * dy_line},
                                                        {DNNL_ARG_DIFF_WEIGHTS, &s.c, mine},
                                                        {DNNL_ARG_DIFF_BIAS, &s.bias, has_bias ? mine + weight_bytes : nullptr},
                                                        {DNNL_ARG_SCRATCHPAD, &s.scratch, scratch ? mine + weight_bytes + bias_bytes : nullptr}});
@@ -262,6 +284,16 @@ std::optional<Kernel> plan_conv2d_backward_weight(const Node& node, const PlanCo
                                      simd().sum_parts(as_f32(args.out[1]), as_f32(args.scratch + weight_bytes), static_cast<std::int64_t>(part_bytes / 4), parts, channels);
                              }});
     return kernel;
+}
+
+}  // namespace
+
+std::optional<Kernel> plan_conv2d_backward_weight(const Node& node, const PlanContext& context) {
+    if (suits_bf16(context, node.inputs[0].shape(), node.inputs[1].shape()))
+        if (auto kernel = plan_backward_weight(node, context, memory::data_type::bf16)) return kernel;
+    if (auto thin = plan_thin_conv2d_backward_weight(node, context)) return thin;
+    if (auto kernel = plan_winograd_backward_weight(node, context)) return kernel;
+    return plan_backward_weight(node, context, f32);
 }
 
 }  // namespace fovea::cpu

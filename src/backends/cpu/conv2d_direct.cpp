@@ -82,7 +82,7 @@ std::optional<Kernel> plan_direct_conv2d(const Node& node, const PlanContext& co
                                      else run_lines(args, begin, end, vector, vector_end);
                                  }});
     }
-    if (!epilogue) kernel.phases.push_back(in_place_phase(context, y, activation_kernel(node)));
+    if (!epilogue) kernel.phases.push_back(in_place_phase<float>(context, y, activation_kernel(node)));
     return kernel;
 }
 

@@ -175,7 +175,7 @@ std::optional<Kernel> plan_int8_conv2d(const Node& node, const PlanContext& cont
                               {DNNL_ARG_SCRATCHPAD, &s.scratch, scratch ? args.scratch + scratch * static_cast<std::size_t>(part.index) : nullptr}});
     };
     kernel.phases = {std::move(phase)};
-    if (activate) kernel.phases.push_back(in_place_phase(context, y, activate));
+    if (activate) kernel.phases.push_back(in_place_phase<float>(context, y, activate));
     return kernel;
 }
 

@@ -172,7 +172,7 @@ std::optional<Kernel> plan_winograd(const Node& node, const PlanContext& context
     const bool has_bias = node.inputs.size() > 2 && !node.inputs[2].is_empty(), has_residual = node.inputs.size() > 3 && !node.inputs[3].is_empty();
     const bool relu = is_rectified(node);
     Kernel kernel = kernel_of(node, context, *g, x, y, w, false, has_bias, has_residual, relu);
-    if (const UnaryKernel activate = relu ? UnaryKernel{} : activation_kernel(node)) kernel.phases.push_back(in_place_phase(context, y, activate));
+    if (const UnaryKernel activate = relu ? UnaryKernel{} : activation_kernel(node)) kernel.phases.push_back(in_place_phase<float>(context, y, activate));
     return kernel;
 }
 

@@ -1,6 +1,7 @@
 // The CPU backend: which planner serves which op. What none serves, the plain loops run, and the plan says so.
 #include "backends/cpu/cpu.h"
 
+#include "backends/cpu/bf16.h"
 #include "backends/cpu/int8.h"
 #include "backends/cpu/kernels.h"
 
@@ -64,6 +65,7 @@ class CpuBackend final : public Backend {
 public:
     std::string name() const override { return "cpu"; }
     std::string lacks_int8() const override { return cpu::has_int8() ? "" : "this processor (or DNNL_MAX_CPU_ISA) has no AVX512-VNNI"; }
+    std::string lacks_bf16() const override { return cpu::has_bf16() ? "" : "this processor has no AVX512-BF16"; }
     std::optional<Kernel> plan(const Node& node, const PlanContext& context) const override {
         if (auto kernel = cpu::plan_int8(node, context)) return kernel;
         if (const Planner planner = planner_of(node.op->name))
@@ -75,7 +77,7 @@ public:
     Kernel reorder(const Type& type, const Layout& from, const Layout& to, const PlanContext& context) const override { return cpu::plan_reorder(type, from, to, context); }
     std::optional<JoinedLayouts> joined(const Type& part, const Type& whole, const PlanContext& context) const override {
         const Shape& shape = whole.shape;
-        if (context.real != DType::f32 || whole.dtype != DType::f32 || shape.rank() != 4 || shape[0] != context.rows || part.shape.elements() == 0) return {};
+        if (context.stores_bf16 || context.real != DType::f32 || whole.dtype != DType::f32 || shape.rank() != 4 || shape[0] != context.rows || part.shape.elements() == 0) return {};
         return JoinedLayouts{std::make_shared<cpu::SliceLayout>(part.shape, shape[1]), cpu::channels_last(shape)};
     }
     bool reads_slice(const Node& node, int input) const override {

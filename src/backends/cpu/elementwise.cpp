@@ -2,6 +2,7 @@
 // call their plain loops on the slice, which the compiler has vectorised.
 #include <array>
 
+#include "backends/cpu/bf16.h"
 #include "backends/cpu/kernels.h"
 #include "backends/cpu/simd.h"
 
@@ -11,16 +12,29 @@ namespace {
 
 using Slice = std::function<void(const KernelArgs&, std::int64_t begin, std::int64_t count)>;
 
+/// A vector kernel for the op on either kind of element, or nothing.
+template <class E> Slice plain_slice(const Node& node) {
+    const std::string& op = node.op->name;
+    const auto in = [](const KernelArgs& a, int i, std::int64_t at) { return as<E>(a.in[static_cast<std::size_t>(i)]) + at; };
+    const bool is_pair = node.inputs.size() == 2 && node.inputs[0].shape() == node.inputs[1].shape();
+    const MapKernels<E>& maps = simd().maps<E>();
+    const auto pair = [in](auto f) { return [in, f](const KernelArgs& a, std::int64_t at, std::int64_t n) { f(as<E>(a.out[0]) + at, in(a, 0, at), in(a, 1, at), n); }; };
+    if (op == "add" && is_pair) return pair(maps.add);
+    if (op == "multiply" && is_pair) return pair(maps.multiply);
+    if (op == "relu_backward" && is_pair) return pair(maps.relu_backward);
+    if (op == "relu") return [in, f = maps.relu](const KernelArgs& a, std::int64_t at, std::int64_t n) { f(as<E>(a.out[0]) + at, in(a, 0, at), n); };
+    if (op == "scale_shift")
+        return [in, f = maps.scale_shift, scale = static_cast<float>(node.attrs.real("scale")), shift = static_cast<float>(node.attrs.real("shift"))](
+                   const KernelArgs& a, std::int64_t at, std::int64_t n) { f(as<E>(a.out[0]) + at, in(a, 0, at), scale, shift, n); };
+    return {};
+}
+
 /// A vector kernel for the op, or nothing.
 Slice fast_slice(const Node& node) {
+    if (auto slice = plain_slice<float>(node)) return slice;
     const std::string& op = node.op->name;
     const auto in = [](const KernelArgs& a, int i, std::int64_t at) { return as_f32(a.in[static_cast<std::size_t>(i)]) + at; };
     const bool is_pair = node.inputs.size() == 2 && node.inputs[0].shape() == node.inputs[1].shape();
-    if (op == "add" && is_pair) return [in](const KernelArgs& a, std::int64_t at, std::int64_t n) { simd().add(as_f32(a.out[0]) + at, in(a, 0, at), in(a, 1, at), n); };
-    if (op == "multiply" && is_pair) return [in](const KernelArgs& a, std::int64_t at, std::int64_t n) { simd().multiply(as_f32(a.out[0]) + at, in(a, 0, at), in(a, 1, at), n); };
-    if (op == "scale_shift")
-        return [in, scale = static_cast<float>(node.attrs.real("scale")), shift = static_cast<float>(node.attrs.real("shift"))](
-                   const KernelArgs& a, std::int64_t at, std::int64_t n) { simd().scale_shift(as_f32(a.out[0]) + at, in(a, 0, at), scale, shift, n); };
     if (node.inputs.size() == 1)
         if (auto f = unary_kernel(op, node.attrs)) return [in, f](const KernelArgs& a, std::int64_t at, std::int64_t n) { f(as_f32(a.out[0]) + at, in(a, 0, at), n); };
     if (is_pair)
@@ -85,6 +99,39 @@ Kernel plan_slices(const Node& node, const PlanContext& context, const Slice& sl
     return kernel;
 }
 
+/// A slice of bf16 maps, a piece at a time through f32 in the first-level cache. Operands of rank 0 are f32.
+Slice through_f32(const Node& node, Slice slice) {
+    std::vector<bool> is_map;
+    for (const Value& input : node.inputs) is_map.push_back(!input.is_empty() && input.shape().rank() > 0);
+    return [is_map, slice = std::move(slice), outputs = node.outputs.size()](const KernelArgs& args, std::int64_t begin, std::int64_t count) {
+        constexpr std::int64_t piece = 1024;
+        constexpr std::size_t most = 8;
+        float buffers[most][piece];
+        std::byte *in[most], *out[most];
+        for (std::int64_t at = begin; at < begin + count; at += piece) {
+            const std::int64_t size = std::min(piece, begin + count - at);
+            std::size_t used = 0;
+            const auto next = [&] { return reinterpret_cast<std::byte*>(buffers[used++]); };
+            for (std::size_t i = 0; i < is_map.size(); ++i) {
+                in[i] = is_map[i] ? next() : args.in[i];
+                if (is_map[i]) simd().from_bf16(as_f32(in[i]), as_bf16(args.in[i]) + at, size);
+            }
+            for (std::size_t o = 0; o < outputs; ++o) out[o] = next();
+            slice({.in = {in, is_map.size()}, .out = {out, outputs}, .seed = args.seed, .step = args.step}, 0, size);
+            for (std::size_t o = 0; o < outputs; ++o) simd().to_bf16(as_bf16(args.out[o]) + at, as_f32(out[o]), size);
+        }
+    };
+}
+
+/// Whether the maps of the node may be bf16, because one of them is.
+bool takes_bf16(const Node& node, const PlanContext& context) {
+    constexpr std::size_t most_buffers = 8;
+    const auto is_real = [](const Type& type) { return type.dtype == DType::f32; };
+    return node.inputs.size() + node.outputs.size() <= most_buffers && std::ranges::all_of(node.outputs, is_real) &&
+           std::ranges::all_of(node.inputs, [&](const Value& v) { return v.is_empty() || is_real(v.type()); }) &&
+           std::ranges::any_of(node.inputs, [&](const Value& v) { return !v.is_empty() && v.shape().rank() > 0 && is_half(v, context); });
+}
+
 }  // namespace
 
 bool elementwise_reads_slices(const Node& node) {
@@ -95,7 +142,7 @@ bool elementwise_reads_slices(const Node& node) {
 bool has_rows(const Shape& shape, const Layout& layout, const PlanContext& context) {
     if (shape.rank() == 0 || shape[0] != context.rows || context.parts() < 2) return false;
     if (!layout) return true;
-    return layout->name() == "nhwc";
+    return layout->name().starts_with("nhwc");
 }
 
 std::optional<Kernel> plan_elementwise(const Node& node, const PlanContext& context) {
@@ -114,14 +161,19 @@ std::optional<Kernel> plan_elementwise(const Node& node, const PlanContext& cont
     if (node.op->name.ends_with("_update") && !context.is_undecided(node.inputs[0])) layout = context.layout(node.inputs[0]);
     for (const Type& type : node.outputs)
         if (!(type.shape == shape)) return {};
+    const bool half = takes_bf16(node, context);
+    if (half) layout = map_layout(shape, half);
     // Padded layouts hold zeros between the values: they stay zero only where the op maps zeros to zero, so only packed weights use them.
-    const std::size_t bytes = layout ? layout->bytes() : static_cast<std::size_t>(shape.elements()) * 4;
-    const std::int64_t count = static_cast<std::int64_t>(bytes / 4);
+    const std::int64_t count = layout && !half ? static_cast<std::int64_t>(layout->bytes() / 4) : shape.elements();
     if (count != shape.elements() && !node.op->name.ends_with("_update") && node.op->name != "add" && node.op->name != "multiply") layout = nullptr;
     const std::int64_t elements = layout ? count : shape.elements();
 
     const Slice fast = context.real == DType::f32 && node.outputs[0].dtype == DType::f32 ? fast_slice(node) : Slice{};
-    const Slice slice = fast ? fast : loop_slice(node, context.real);
+    Slice slice = fast ? fast : loop_slice(node, context.real);
+    if (half) {
+        Slice plain = plain_slice<Bf16>(node);
+        slice = plain ? plain : through_f32(node, slice);
+    }
     Kernel kernel;
     kernel.name = fast ? std::string("simd:") + simd().name : "loops:slices";
     kernel.in.resize(node.inputs.size());

@@ -24,6 +24,7 @@ public:
         return same && same->shape_ == shape_ && same->grid_ == grid_;
     }
     [[nodiscard]] bool is_bytes() const override { return true; }
+    [[nodiscard]] bool is_plain() const override { return false; }
     [[nodiscard]] std::shared_ptr<const LayoutDetail> plain() const override { return channels_last(shape_); }
     [[nodiscard]] const Grid& grid() const { return grid_; }
     [[nodiscard]] bool is_signed() const { return grid_.low < 0; }

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "backends/cpu/epilogue.h"
+#include "backends/cpu/bf16.h"
 #include "backends/cpu/onednn.h"
 
 namespace fovea::cpu {
@@ -58,17 +59,17 @@ namespace fovea::cpu {
 [[nodiscard]] bool elementwise_reads_slices(const Node& node);
 
 /// Where an output goes: the slice it is wanted in, else channels last.
-[[nodiscard]] inline Layout home_of(const Node& node, int output, const PlanContext& context) {
-    const Layout home = context.home(node, output);
-    return home ? home : channels_last(node.outputs[static_cast<std::size_t>(output)].shape);
+[[nodiscard]] inline Layout home_of(const Node& node, int output, const PlanContext& context, bool half = false) {
+    const Layout home = half ? nullptr : context.home(node, output);
+    return home ? home : map_layout(node.outputs[static_cast<std::size_t>(output)].shape, half);
 }
 [[nodiscard]] inline bool is_slice(const Value& value, const PlanContext& context) {
     const Layout stored = context.stored(value);
     return stored && stored->is_slice();
 }
 /// Where an input comes from: the slice it is, else channels last.
-[[nodiscard]] inline Layout source_of(const Value& value, const PlanContext& context) {
-    return is_slice(value, context) ? context.stored(value) : channels_last(value.shape());
+[[nodiscard]] inline Layout source_of(const Value& value, const PlanContext& context, bool half = false) {
+    return !half && is_slice(value, context) ? context.stored(value) : map_layout(value.shape(), half);
 }
 
 /// A phase over the pixels of `samples` maps, channels last: run(args, first pixel, last pixel) of the whole batch. By rows where there are
@@ -115,10 +116,11 @@ using BackwardKernel = std::function<void(float* dx, const float* dy, const floa
 [[nodiscard]] inline float* as_f32(std::byte* bytes) { return reinterpret_cast<float*>(bytes); }
 
 /// A last phase that applies `f` to output 0, of shape y and without padding.
-[[nodiscard]] inline Phase in_place_phase(const PlanContext& context, const Shape& y, UnaryKernel f) {
+template <class Element> [[nodiscard]] Phase in_place_phase(const PlanContext& context, const Shape& y, std::function<void(Element*, const Element*, std::int64_t)> f) {
     const std::int64_t samples = y[0], per_sample = y.elements() / samples;
     Phase phase = over_pixels(context, samples, per_sample, 4, 0, [f = std::move(f)](const KernelArgs& args, std::int64_t begin, std::int64_t end) {
-        f(as_f32(args.out[0]) + begin, as_f32(args.out[0]) + begin, end - begin);
+        auto* all = reinterpret_cast<Element*>(args.out[0]);
+        f(all + begin, all + begin, end - begin);
     });
     phase.reads = 0;
     return phase;

@@ -2,6 +2,7 @@
 // weight gradient is cut along its own rows, so that no sum is ever split between threads.
 #include "backends/cpu/few_rows.h"
 #include "backends/cpu/kernels.h"
+#include "backends/cpu/linear_bf16.h"
 #include "backends/cpu/simd.h"
 
 namespace fovea::cpu {
@@ -24,6 +25,7 @@ int row_pieces(std::int64_t m, std::int64_t n, std::int64_t k) {
 }  // namespace
 
 std::optional<Kernel> plan_linear(const Node& node, const PlanContext& context) {
+    if (auto kernel = plan_linear_bf16(node, context)) return kernel;
     const Shape &x = node.inputs[0].shape(), &w = node.inputs[1].shape();
     const std::int64_t out = w[0], in = w[1], rows = x.elements() / std::max<std::int64_t>(1, in);
     if (x.elements() == 0) return {};

@@ -1,6 +1,7 @@
 // Max pooling, channels last: a window's values are compared a vector of channels at a time.
 #include <cstring>
 
+#include "backends/cpu/bf16.h"
 #include "backends/cpu/kernels.h"
 #include "backends/cpu/simd.h"
 
@@ -36,7 +37,8 @@ std::optional<Kernel> plan_pool(const Node& node, const PlanContext& context) {
     Kernel kernel;
     kernel.name = std::string("simd:") + simd().name;
     if (!backward) {
-        const Layout source = source_of(node.inputs[0], context), target = home_of(node, 0, context);
+        const bool half = is_half(node.inputs[0], context);
+        const Layout source = source_of(node.inputs[0], context, half), target = home_of(node, 0, context, half);
         const PoolGeometry geometry = geometry_of(node.attrs, x, y, pixel_stride(source, x), pixel_stride(target, y));
         if (geometry.kernel_h * geometry.kernel_w > PoolGeometry::most_taps) return {};
         kernel.in = {source};
@@ -44,25 +46,33 @@ std::optional<Kernel> plan_pool(const Node& node, const PlanContext& context) {
         const std::int64_t x_map = x[2] * x[3] * geometry.x_pixel, y_map = y[2] * y[3] * geometry.y_pixel;
         const bool asks_where = context.is_read(node, 1);
         kernel.phases.push_back({.kind = Phase::Kind::rows, .row_reads = 1, .writes = asks_where ? 0b11u : 1u, .run = [=](const KernelArgs& args, const Part& part) {
-                                     for (std::int64_t n = part.begin; n < part.end; ++n)
-                                         simd().max_pool(as_f32(args.out[0]) + n * y_map, asks_where ? reinterpret_cast<std::int32_t*>(args.out[1]) + n * y_row : nullptr,
-                                                         as_f32(args.in[0]) + n * x_map, geometry);
+                                     with_element(half, [&]<class E>(E) {
+                                         for (std::int64_t n = part.begin; n < part.end; ++n)
+                                             simd().maps<E>().max_pool(as<E>(args.out[0]) + n * y_map, asks_where ? as<std::int32_t>(args.out[1]) + n * y_row : nullptr,
+                                                                       as<E>(args.in[0]) + n * x_map, geometry);
+                                     });
                                  }});
         return kernel;
     }
-    kernel.in = {channels_last(y), channels_last(y), nullptr};
-    kernel.out = {channels_last(x)};
+    const bool half = is_half(node.inputs[0], context);
+    kernel.in = {map_layout(y, half), channels_last(y), nullptr};
+    kernel.out = {map_layout(x, half)};
+    if (half) kernel.workspace_bytes = static_cast<std::size_t>(x_row + y[1]) * 4;  // sums in f32
     kernel.phases.push_back({.kind = Phase::Kind::rows, .row_reads = 0b11, .run = [=, channels = x[1], windows = y[2] * y[3], pixels = x[2] * x[3]](const KernelArgs& args, const Part& part) {
                                  for (std::int64_t n = part.begin; n < part.end; ++n) {
-                                     float* dx = as_f32(args.out[0]) + n * x_row;
-                                     const float* dy = as_f32(args.in[0]) + n * y_row;
+                                     float* dx = half ? as_f32(args.workspace) : as_f32(args.out[0]) + n * x_row;
+                                     float* one = as_f32(args.workspace) + x_row;  // a window's gradients
                                      const std::int32_t* where = reinterpret_cast<const std::int32_t*>(args.in[1]) + n * y_row;
                                      std::memset(dx, 0, static_cast<std::size_t>(x_row) * 4);
-                                     for (std::int64_t i = 0; i < windows; ++i)
+                                     for (std::int64_t i = 0; i < windows; ++i) {
+                                         if (half) simd().from_bf16(one, as_bf16(args.in[0]) + n * y_row + i * channels, channels);
+                                         const float* dy = half ? one : as_f32(args.in[0]) + n * y_row + i * channels;
                                          for (std::int64_t c = 0; c < channels; ++c) {
                                              const std::int64_t place = where[i * channels + c];
-                                             if (place >= 0 && place < pixels) dx[place * channels + c] += dy[i * channels + c];
+                                             if (place >= 0 && place < pixels) dx[place * channels + c] += dy[c];
                                          }
+                                     }
+                                     if (half) simd().to_bf16(as_bf16(args.out[0]) + n * x_row, dx, x_row);
                                  }
                              }});
     return kernel;

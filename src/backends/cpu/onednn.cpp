@@ -26,8 +26,8 @@ dnnl::memory::desc plain_desc(const Shape& shape) {
     return dnnl::memory::desc(dims_of(shape), dnnl::memory::data_type::f32, strides);
 }
 
-dnnl::memory::desc channels_last_desc(const Shape& s) {
-    return dnnl::memory::desc(dims_of(s), dnnl::memory::data_type::f32, dnnl::memory::dims{s[1] * s[2] * s[3], 1, s[3] * s[1], s[1]});
+dnnl::memory::desc channels_last_desc(const Shape& s, dnnl::memory::data_type element) {
+    return dnnl::memory::desc(dims_of(s), element, dnnl::memory::dims{s[1] * s[2] * s[3], 1, s[3] * s[1], s[1]});
 }
 
 Layout channels_last(const Shape& shape) {
@@ -56,13 +56,13 @@ std::int64_t pixel_stride(const Layout& layout, const Shape& shape) {
 
 std::string DnnlLayout::name() const {
     const auto& d = desc_.data;
-    if (d.format_kind != dnnl_blocked) return "packed";
+    if (d.format_kind != dnnl_blocked) return d.data_type == dnnl_bf16 ? "packed bf16" : "packed";
     const auto& b = d.format_desc.blocking;
     // Outer dimensions by falling stride, as oneDNN writes them: "nhwc" is "acdb".
     std::array<int, 12> order{};
     for (int i = 0; i < d.ndims; ++i) order[static_cast<std::size_t>(i)] = i;
     std::stable_sort(order.begin(), order.begin() + d.ndims, [&](int x, int y) { return b.strides[x] > b.strides[y]; });
-    if (d.ndims == 4 && b.inner_nblks == 0 && order[0] == 0 && order[1] == 2 && order[2] == 3 && order[3] == 1) return "nhwc";
+    if (d.ndims == 4 && b.inner_nblks == 0 && order[0] == 0 && order[1] == 2 && order[2] == 3 && order[3] == 1) return d.data_type == dnnl_bf16 ? "nhwc bf16" : "nhwc";
     std::string text;
     for (int i = 0; i < d.ndims; ++i) {
         const int dim = order[static_cast<std::size_t>(i)];
@@ -71,6 +71,7 @@ std::string DnnlLayout::name() const {
         text += static_cast<char>((is_blocked ? 'A' : 'a') + dim);
     }
     for (int k = 0; k < b.inner_nblks; ++k) text += std::to_string(b.inner_blks[k]) + static_cast<char>('a' + b.inner_idxs[k]);
+    if (d.data_type == dnnl_bf16) text += " bf16";
     return text;
 }
 

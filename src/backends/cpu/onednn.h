@@ -34,6 +34,7 @@ public:
     [[nodiscard]] std::string name() const override;
     [[nodiscard]] std::size_t bytes() const override { return static_cast<std::size_t>(shape_.elements()) * sizeof(float); }
     [[nodiscard]] bool is_slice() const override { return true; }
+    [[nodiscard]] bool is_plain() const override { return false; }
     [[nodiscard]] Layout plain() const override;
     [[nodiscard]] std::int64_t pixel_stride() const { return pixel_stride_; }
 
@@ -50,7 +51,7 @@ private:
 /// Row-major descriptor.
 [[nodiscard]] dnnl::memory::desc plain_desc(const Shape& shape);
 /// N H W C descriptor of a [N, C, H, W] shape.
-[[nodiscard]] dnnl::memory::desc channels_last_desc(const Shape& shape);
+[[nodiscard]] dnnl::memory::desc channels_last_desc(const Shape& shape, dnnl::memory::data_type element = dnnl::memory::data_type::f32);
 /// The layout of activations [N, C, H, W]: channels last. Null (row-major) where the bytes are the same: C = 1 or H W = 1.
 [[nodiscard]] Layout channels_last(const Shape& shape);
 /// Descriptor as a Layout; null when it equals row-major.

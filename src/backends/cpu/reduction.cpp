@@ -1,5 +1,6 @@
 // Sums: over everything (loss, gradient norm), over a map (global average pooling), over all but the channels (bias gradients); and the
 // broadcasts that are their gradients.
+#include "backends/cpu/bf16.h"
 #include "backends/cpu/kernels.h"
 #include "backends/cpu/simd.h"
 
@@ -55,33 +56,35 @@ Kernel sum_of_everything(const Node& node, const PlanContext& context, float fac
 }
 
 /// x as rows of channels: sums per sample or over all of them.
-Kernel sum_of_maps(const Shape& x, float factor) {
+Kernel sum_of_maps(const Shape& x, bool half, float factor) {
     const std::int64_t channels = x[1], pixels = x[2] * x[3];
     Kernel kernel;
     kernel.name = std::string("simd:") + simd().name;
-    kernel.in = {channels_last(x)};
+    kernel.in = {map_layout(x, half)};
     kernel.out.resize(1);
     kernel.phases.push_back({.kind = Phase::Kind::rows, .row_reads = 1, .run = [=](const KernelArgs& args, const Part& part) {
                                  for (std::int64_t n = part.begin; n < part.end; ++n) {
                                      float* to = as_f32(args.out[0]) + n * channels;
-                                     simd().column_sums(as_f32(args.in[0]) + n * pixels * channels, pixels, channels, to);
+                                     with_element(half, [&]<class E>(E) { simd().maps<E>().column_sums(as<E>(args.in[0]) + n * pixels * channels, pixels, channels, to); });
                                      if (factor != 1) simd().scale_shift(to, to, factor, 0, channels);
                                  }
                              }});
     return kernel;
 }
 
-Kernel sum_per_channel(const Shape& x, const PlanContext& context, float factor) {
+Kernel sum_per_channel(const Shape& x, bool half, const PlanContext& context, float factor) {
     const std::int64_t channels = x[1], pixels = x.elements(2, x.rank());
     const int parts = context.parts();
     Kernel kernel;
     kernel.name = std::string("simd:") + simd().name;
-    kernel.in = {channels_last(x)};
+    kernel.in = {map_layout(x, half)};
     kernel.out.resize(1);
     kernel.scratch_bytes = static_cast<std::size_t>(parts * channels) * 4;
     kernel.phases.push_back({.kind = Phase::Kind::rows, .row_reads = 1, .writes = 0, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part& part) {
-                                 simd().column_sums(as_f32(args.in[0]) + part.begin * pixels * channels, (part.end - part.begin) * pixels, channels,
-                                                    as_f32(args.scratch) + part.index * channels);
+                                 with_element(half, [&]<class E>(E) {
+                                     simd().maps<E>().column_sums(as<E>(args.in[0]) + part.begin * pixels * channels, (part.end - part.begin) * pixels, channels,
+                                                                  as_f32(args.scratch) + part.index * channels);
+                                 });
                              }});
     kernel.phases.push_back({.reads = 0, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part&) {
                                  simd().sum_parts(as_f32(args.out[0]), as_f32(args.scratch), channels, parts, channels);
@@ -131,11 +134,11 @@ std::optional<Kernel> plan_sum(const Node& node, const PlanContext& context) {
     };
     const float factor = node.op->name == "mean" ? static_cast<float>(static_cast<double>(node.outputs[0].shape.elements()) / static_cast<double>(x.elements())) : 1.0f;
     if (node.outputs[0].shape.elements() == 1) return with_inputs(sum_of_everything(node, context, factor), node);
-    const bool has_batch = x[0] == context.rows;
-    if (x.rank() == 4 && has_batch && is({false, false, true, true})) return with_inputs(sum_of_maps(x, factor), node);
-    if (x.rank() == 4 && has_batch && is({true, false, true, true})) return with_inputs(sum_per_channel(x, context, factor), node);
+    const bool has_batch = x[0] == context.rows, half = is_half(node.inputs[0], context);
+    if (x.rank() == 4 && has_batch && is({false, false, true, true})) return with_inputs(sum_of_maps(x, half, factor), node);
+    if (x.rank() == 4 && has_batch && is({true, false, true, true})) return with_inputs(sum_per_channel(x, half, context, factor), node);
     if (x.rank() == 4 && has_batch && is({false, true, false, false})) return with_inputs(sum_of_pixels(x, context, factor), node);
-    if (x.rank() == 2 && has_batch && is({true, false})) return with_inputs(sum_per_channel(x, context, factor), node);
+    if (x.rank() == 2 && has_batch && is({true, false})) return with_inputs(sum_per_channel(x, half, context, factor), node);
     return {};
 }
 
@@ -163,11 +166,17 @@ std::optional<Kernel> plan_expand(const Node& node, const PlanContext& context) 
         return kernel;
     }
     if (y.rank() != 4 || x.rank() != 4 || y[0] != context.rows || !(x == Shape{y[0], y[1], 1, 1})) return {};
-    kernel.out = {channels_last(y)};
-    kernel.phases.push_back({.kind = Phase::Kind::rows, .row_reads = 1, .run = [channels = y[1], pixels = y[2] * y[3]](const KernelArgs& args, const Part& part) {
-                                 for (std::int64_t n = part.begin; n < part.end; ++n)
-                                     for (std::int64_t i = 0; i < pixels; ++i)
-                                         std::copy_n(as_f32(args.in[0]) + n * channels, channels, as_f32(args.out[0]) + (n * pixels + i) * channels);
+    const bool half = context.stores_bf16 && y[2] * y[3] > 1;
+    kernel.out = {map_layout(y, half)};
+    kernel.phases.push_back({.kind = Phase::Kind::rows, .row_reads = 1, .run = [half, channels = y[1], pixels = y[2] * y[3]](const KernelArgs& args, const Part& part) {
+                                 with_element(half, [&]<class E>(E) {
+                                     for (std::int64_t n = part.begin; n < part.end; ++n) {
+                                         E* to = as<E>(args.out[0]) + n * pixels * channels;
+                                         if constexpr (sizeof(E) == 2) simd().to_bf16(to, as_f32(args.in[0]) + n * channels, channels);
+                                         else std::copy_n(as_f32(args.in[0]) + n * channels, channels, to);
+                                         for (std::int64_t i = 1; i < pixels; ++i) std::copy_n(to, channels, to + i * channels);
+                                     }
+                                 });
                              }});
     return kernel;
 }

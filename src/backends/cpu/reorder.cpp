@@ -1,5 +1,7 @@
+#include "backends/cpu/bf16.h"
 #include "backends/cpu/int8.h"
 #include "backends/cpu/kernels.h"
+#include "backends/cpu/linear_bf16.h"
 #include "backends/cpu/thin_conv.h"
 
 namespace fovea::cpu {
@@ -64,8 +66,10 @@ Kernel plan_reorder(const Type& type, const Layout& from, const Layout& to, cons
     if (auto kernel = plan_winograd_weights(type, from, to)) return *std::move(kernel);
     if (auto kernel = plan_int8_reorder(type, from, to, context)) return *std::move(kernel);
     if (from && from->is_slice()) return same_layout(from->plain(), to) ? plan_gather(type.shape, from, to, context) : plan_transpose(type.shape, from, nullptr, context);
+    if (auto kernel = plan_linear_panels(type, from, to)) return *std::move(kernel);
+    if (is_bf16(from) || (is_bf16(to) && !to->is_one_way())) return plan_bf16_reorder(type, from, to, context);
     if (type.shape.rank() == 4 && type.shape.elements() > 0 && ((!from && is_channels_last(to)) || (!to && is_channels_last(from)))) return plan_transpose(type.shape, from, to, context);
-    const Layout& shaping = from ? from : to;
+    const Layout& shaping = to && to->is_one_way() ? to : from ? from : to;  // packed grouped weights are told apart by their last form
     const Shape shape = shape_for(type.shape, shaping);
     Kernel kernel;
     kernel.in = {from};

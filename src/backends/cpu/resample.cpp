@@ -1,5 +1,6 @@
 // What moves or averages the positions of a map, axis by axis: slices, padding, flips, unpooling, average pooling, interpolation, and the
 // gradients of all of these. Each axis is a small sparse matrix; a gradient is the same kernel on the transposed matrices.
+#include "backends/cpu/bf16.h"
 #include "backends/cpu/kernels.h"
 #include "backends/cpu/simd.h"
 #include "ops/axis_maps.h"
@@ -130,9 +131,11 @@ std::optional<Kernel> plan_resample(const Node& node, const PlanContext& context
         r->columns = transposed(r->columns, out[3]);
         std::swap(r->channels.from, r->channels.to);
     }
-    const Layout source = source_of(node.inputs[0], context);
-    Layout target = home_of(node, 0, context);
-    if (r->channels.count < out[1]) target = channels_last(out);  // the channels it does not take are filled over whole lines
+    // The gradient of an average of everything is a vector that becomes a map.
+    const bool half = is_half(node.inputs[0], context) || (context.stores_bf16 && in[2] * in[3] == 1 && out[2] * out[3] > 1);
+    const Layout source = source_of(node.inputs[0], context, half);
+    Layout target = home_of(node, 0, context, half);
+    if (r->channels.count < out[1]) target = map_layout(out, half);  // the channels it does not take are filled over whole lines
     const ResampleGeometry geometry{.rows = r->rows.table(), .columns = r->columns.table(), .out_width = out[3], .in_width = in[3], .channels = r->channels.count,
                                     .x_channels = pixel_stride(source, in), .y_channels = pixel_stride(target, out), .value = static_cast<float>(r->value)};
     Kernel kernel;
@@ -141,11 +144,13 @@ std::optional<Kernel> plan_resample(const Node& node, const PlanContext& context
     kernel.in[0] = source;
     kernel.out = {target};
     // r travels with the closure: the geometry points into it.
-    const auto lines = [r, geometry, in_row = in[2] * in[3] * geometry.x_channels, out_row = out[2] * out[3] * geometry.y_channels, line = out[3] * out[1], channels = out[1]](const KernelArgs& args, std::int64_t n, std::int64_t begin,
-                                                                                                                              std::int64_t end) {
-        float* y = as_f32(args.out[0]) + n * out_row;
-        if (geometry.channels < channels) std::fill(y + begin * line, y + end * line, geometry.value);
-        if (geometry.channels > 0) simd().resample(y + r->channels.to, as_f32(args.in[0]) + n * in_row + r->channels.from, geometry, begin, end);
+    const auto lines = [r, half, geometry, in_row = in[2] * in[3] * geometry.x_channels, out_row = out[2] * out[3] * geometry.y_channels, line = out[3] * out[1], channels = out[1]](
+                           const KernelArgs& args, std::int64_t n, std::int64_t begin, std::int64_t end) {
+        with_element(half, [&]<class E>(E) {
+            E* y = as<E>(args.out[0]) + n * out_row;
+            if (geometry.channels < channels) simd().maps<E>().fill(y + begin * line, geometry.value, (end - begin) * line);
+            if (geometry.channels > 0) simd().maps<E>().resample(y + r->channels.to, as<E>(args.in[0]) + n * in_row + r->channels.from, geometry, begin, end);
+        });
     };
     if (context.is_sharded()) {
         kernel.phases.push_back({.kind = Phase::Kind::rows, .row_reads = 1, .run = [lines, height = out[2]](const KernelArgs& args, const Part& part) {

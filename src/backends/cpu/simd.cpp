@@ -3,6 +3,8 @@
 // adds up the elements again, error and all.
 #include "backends/cpu/simd.h"
 
+#include "backends/cpu/bf16.h"
+
 #include <algorithm>
 #include <cstring>
 #include <limits>
@@ -21,19 +23,62 @@ using D = hn::ScalableTag<float>;
 using V = hn::Vec<D>;
 constexpr std::int64_t block_rows = 64;
 
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+#define FOVEA_BF16 1
+using D16 = hn::Rebind<std::uint16_t, D>;
+
+/// Highway's own conversion cuts off. The instruction is newer than our Highway's targets: has_bf16() says whether the processor has it.
+HWY_INLINE hn::Vec<D16> rounded(V v) {
+    hn::Vec<D16> half;
+    asm("vcvtneps2bf16 %1, %0" : "=v"(half.raw) : "v"(v.raw));
+    return half;
+}
+HWY_INLINE V widened(hn::Vec<D16> half) { return hn::BitCast(D(), hn::ShiftLeft<16>(hn::PromoteTo(hn::RebindToUnsigned<D>(), half))); }
+HWY_INLINE const std::uint16_t* bits(const Bf16* p) { return reinterpret_cast<const std::uint16_t*>(p); }
+HWY_INLINE std::uint16_t* bits(Bf16* p) { return reinterpret_cast<std::uint16_t*>(p); }
+#else
+#define FOVEA_BF16 0
+#endif
+
+/// A whole vector of f32 or bf16 elements in memory; and one of which only the first lanes are there.
+struct Load {
+    HWY_INLINE V operator()(const float* p) const { return hn::LoadU(D(), p); }
+#if FOVEA_BF16
+    HWY_INLINE V operator()(const Bf16* p) const { return widened(hn::LoadU(D16(), bits(p))); }
+#endif
+};
+struct Store {
+    HWY_INLINE void operator()(V v, float* p) const { hn::StoreU(v, D(), p); }
+#if FOVEA_BF16
+    HWY_INLINE void operator()(V v, Bf16* p) const { hn::StoreU(rounded(v), D16(), bits(p)); }
+#endif
+};
+struct LoadFirst {
+    std::size_t count;
+    HWY_INLINE V operator()(const float* p) const { return hn::MaskedLoad(hn::FirstN(D(), count), D(), p); }
+#if FOVEA_BF16
+    HWY_INLINE V operator()(const Bf16* p) const { return widened(hn::MaskedLoad(hn::FirstN(D16(), count), D16(), bits(p))); }
+#endif
+};
+struct StoreFirst {
+    std::size_t count;
+    HWY_INLINE void operator()(V v, float* p) const { hn::BlendedStore(v, hn::FirstN(D(), count), D(), p); }
+#if FOVEA_BF16
+    HWY_INLINE void operator()(V v, Bf16* p) const { hn::BlendedStore(rounded(v), hn::FirstN(D16(), count), D16(), bits(p)); }
+#endif
+};
+
 /// f(c, load, store) over vectors of channels; the last one is masked.
 template <class F> HWY_INLINE void for_channels(std::int64_t channels, F&& f) {
-    const D d;
-    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(D()));
     std::int64_t c = 0;
-    for (; c + lanes <= channels; c += lanes)
-        f(
-            c, [&](const float* p) HWY_ATTR { return hn::LoadU(d, p); }, [&](V v, float* p) HWY_ATTR { hn::StoreU(v, d, p); });
-    if (c < channels) {
-        const auto mask = hn::FirstN(d, static_cast<std::size_t>(channels - c));
-        f(
-            c, [&](const float* p) HWY_ATTR { return hn::MaskedLoad(mask, d, p); }, [&](V v, float* p) HWY_ATTR { hn::BlendedStore(v, mask, d, p); });
-    }
+    for (; c + lanes <= channels; c += lanes) f(c, Load(), Store());
+    if (c < channels) f(c, LoadFirst{static_cast<std::size_t>(channels - c)}, StoreFirst{static_cast<std::size_t>(channels - c)});
+}
+
+template <class E> void fill(E* out, float value, std::int64_t count) {
+    const V v = hn::Set(D(), value);
+    for_channels(count, [&](std::int64_t i, auto, auto store) HWY_ATTR { store(v, out + i); });
 }
 
 void sum_parts(float* out, const float* source, std::int64_t stride, int parts, std::int64_t count) {
@@ -44,15 +89,15 @@ void sum_parts(float* out, const float* source, std::int64_t stride, int parts, 
     });
 }
 
-void add(float* out, const float* a, const float* b, std::int64_t count) {
+template <class E> void add(E* out, const E* a, const E* b, std::int64_t count) {
     for_channels(count, [&](std::int64_t i, auto load, auto store) HWY_ATTR { store(hn::Add(load(a + i), load(b + i)), out + i); });
 }
 
-void multiply(float* out, const float* a, const float* b, std::int64_t count) {
+template <class E> void multiply(E* out, const E* a, const E* b, std::int64_t count) {
     for_channels(count, [&](std::int64_t i, auto load, auto store) HWY_ATTR { store(hn::Mul(load(a + i), load(b + i)), out + i); });
 }
 
-void relu(float* out, const float* x, std::int64_t count) {
+template <class E> void relu(E* out, const E* x, std::int64_t count) {
     const D d;
     // IfThenElseZero keeps NaN out of Max's hands: a NaN input compares false and would vanish, so it is passed on.
     for_channels(count, [&](std::int64_t i, auto load, auto store) HWY_ATTR {
@@ -61,15 +106,29 @@ void relu(float* out, const float* x, std::int64_t count) {
     });
 }
 
-void relu_backward(float* out, const float* dy, const float* y, std::int64_t count) {
+template <class E> void relu_backward(E* out, const E* dy, const E* y, std::int64_t count) {
     const D d;
     for_channels(count, [&](std::int64_t i, auto load, auto store) HWY_ATTR { store(hn::IfThenElseZero(hn::Gt(load(y + i), hn::Zero(d)), load(dy + i)), out + i); });
 }
 
-void scale_shift(float* out, const float* x, float scale, float shift, std::int64_t count) {
+template <class E> void scale_shift(E* out, const E* x, float scale, float shift, std::int64_t count) {
     const D d;
     const V a = hn::Set(d, scale), b = hn::Set(d, shift);
     for_channels(count, [&](std::int64_t i, auto load, auto store) HWY_ATTR { store(hn::MulAdd(load(x + i), a, b), out + i); });
+}
+
+template <class E> void add_channels(E* out, const E* x, const float* v, std::int64_t rows, std::int64_t channels) {
+    for_channels(channels, [&](std::int64_t c, auto load, auto store) HWY_ATTR {
+        const V by = load(v + c);
+        for (std::int64_t i = c; i < rows * channels; i += channels) store(hn::Add(load(x + i), by), out + i);
+    });
+}
+
+template <class E> void multiply_channels(E* out, const E* x, const float* v, std::int64_t rows, std::int64_t channels) {
+    for_channels(channels, [&](std::int64_t c, auto load, auto store) HWY_ATTR {
+        const V by = load(v + c);
+        for (std::int64_t i = c; i < rows * channels; i += channels) store(hn::Mul(load(x + i), by), out + i);
+    });
 }
 
 /// Adds the lanes of v that belong to channels [c, channels) to doubles.
@@ -81,9 +140,9 @@ HWY_INLINE void add_to(double* sums, V v, std::int64_t c, std::int64_t channels)
     for (std::int64_t i = 0; i < count; ++i) sums[c + i] += static_cast<double>(lanes[i]);
 }
 
-void norm_sums(const float* x, const NormRows& n, float* pivot, double* sums, double* squares) {
+template <class E> void norm_sums(const E* x, const NormRows& n, float* pivot, double* sums, double* squares) {
     const D d;
-    std::copy_n(x, n.channels, pivot);
+    for_channels(n.channels, [&](std::int64_t c, auto load, auto store) HWY_ATTR { store(load(x + c), pivot + c); });
     std::fill_n(sums, n.channels, 0.0);
     std::fill_n(squares, n.channels, 0.0);
     for (std::int64_t begin = 0; begin < n.rows; begin += block_rows) {
@@ -113,7 +172,7 @@ template <class F> HWY_INLINE void for_rows(std::int64_t rows, F&& f) {
     for (std::int64_t r = 0; r < rows; r += together) f(r, std::min(rows, r + together));
 }
 
-void norm_apply(float* y, const float* x, const float* residual, const float* scale, const float* shift, const NormRows& n, bool rectified) {
+template <class E> void norm_apply(E* y, const E* x, const E* residual, const float* scale, const float* shift, const NormRows& n, bool rectified) {
     const D d;
     const V zero = hn::Zero(d);
     for_rows(n.rows, [&](std::int64_t first, std::int64_t last) HWY_ATTR {
@@ -162,7 +221,7 @@ void inference_coefficients(float* scale, float* shift, const float* gamma, cons
 
 /// f(g), g(r, c, scale, shift, load) being dy of row r from channel c on where the mask lets it through: the kind of mask is decided once,
 /// outside the loops.
-template <class F> HWY_INLINE void with_mask(const float* x, const float* dy, const NormMask& mask, const NormRows& n, F&& f) {
+template <class E, class F> HWY_INLINE void with_mask(const E* x, const E* dy, const NormMask<E>& mask, const NormRows& n, F&& f) {
     const D d;
     const V zero = hn::Zero(d);
     const auto given = [&](std::int64_t r, std::int64_t c, auto load) HWY_ATTR { return load(dy + r * n.dy_pixel + c); };
@@ -174,7 +233,7 @@ template <class F> HWY_INLINE void with_mask(const float* x, const float* dy, co
         f([&](std::int64_t r, std::int64_t c, V, V, auto load) HWY_ATTR { return given(r, c, load); });
 }
 
-void norm_backward_sums(const float* x, const float* dy, const NormMask& mask, const float* mean, const NormRows& n, double* sums, double* products) {
+template <class E> void norm_backward_sums(const E* x, const E* dy, const NormMask<E>& mask, const float* mean, const NormRows& n, double* sums, double* products) {
     const D d;
     const V zero = hn::Zero(d);
     std::fill_n(sums, n.channels, 0.0);
@@ -202,8 +261,8 @@ void norm_backward_sums(const float* x, const float* dy, const NormMask& mask, c
     });
 }
 
-void norm_backward_apply(float* dx, float* residual, const float* x, const float* dy, const NormMask& mask, const float* a, const float* b, const float* d_mean, const float* mean,
-                         const NormRows& n) {
+template <class E>
+void norm_backward_apply(E* dx, E* residual, const E* x, const E* dy, const NormMask<E>& mask, const float* a, const float* b, const float* d_mean, const float* mean, const NormRows& n) {
     const D d;
     const V zero = hn::Zero(d);
     with_mask(x, dy, mask, n, [&](auto masked) HWY_ATTR {
@@ -224,26 +283,26 @@ void norm_backward_apply(float* dx, float* residual, const float* x, const float
 }
 
 /// The maxima of `count` places (pixels) over the channels from c on, and where they are.
-template <class I> HWY_INLINE void window_maxima(float* y, std::int32_t* where, const float* x, const std::int32_t* places, int count, std::int32_t base, std::int64_t channels, std::int64_t pixel, I places_tag) {
+template <class E, class I>
+HWY_INLINE void window_maxima(E* y, std::int32_t* where, const E* x, const std::int32_t* places, int count, std::int32_t base, std::int64_t channels, std::int64_t pixel, I places_tag) {
     const D d;
     const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-    for (std::int64_t c = 0; c < channels; c += lanes) {
-        const auto mask = hn::FirstN(d, static_cast<std::size_t>(std::min(lanes, channels - c)));
-        V best = hn::MaskedLoad(mask, d, x + (base + places[0]) * pixel + c);
+    for_channels(channels, [&](std::int64_t c, auto load, auto store) HWY_ATTR {
+        V best = load(x + (base + places[0]) * pixel + c);
         auto place = hn::Set(places_tag, base + places[0]);
         for (int t = 1; t < count; ++t) {
-            const V v = hn::MaskedLoad(mask, d, x + (base + places[t]) * pixel + c);
+            const V v = load(x + (base + places[t]) * pixel + c);
             // The first maximum wins; a NaN beats every number and the first NaN stays.
             const auto better = hn::Or(hn::Gt(v, best), hn::AndNot(hn::Eq(v, v), hn::Eq(best, best)));
             best = hn::IfThenElse(better, v, best);
             if (where) place = hn::IfThenElse(hn::RebindMask(places_tag, better), hn::Set(places_tag, base + places[t]), place);
         }
-        hn::BlendedStore(best, mask, d, y + c);
-        if (where) hn::BlendedStore(place, hn::RebindMask(places_tag, mask), places_tag, where + c);
-    }
+        store(best, y + c);
+        if (where) hn::BlendedStore(place, hn::FirstN(places_tag, static_cast<std::size_t>(std::min(lanes, channels - c))), places_tag, where + c);
+    });
 }
 
-void max_pool(float* y, std::int32_t* where, const float* x, const PoolGeometry& g) {
+template <class E> void max_pool(E* y, std::int32_t* where, const E* x, const PoolGeometry& g) {
     const hn::RebindToSigned<D> di;
     std::int32_t places[PoolGeometry::most_taps], inner[PoolGeometry::most_taps];
     // Windows that lie inside the input have the same places, counted from their first.
@@ -272,13 +331,13 @@ void max_pool(float* y, std::int32_t* where, const float* x, const PoolGeometry&
             if (count > 0) {
                 window_maxima(y, where, x, places, count, 0, g.channels, g.x_pixel, di);
             } else {  // a dilated window may miss the input altogether
-                std::fill_n(y, g.channels, -std::numeric_limits<float>::infinity());
+                fill(y, -std::numeric_limits<float>::infinity(), g.channels);
                 if (where) std::fill_n(where, g.channels, -1);
             }
         }
 }
 
-void column_sums(const float* x, std::int64_t rows, std::int64_t channels, float* sums) {
+template <class E> void column_sums(const E* x, std::int64_t rows, std::int64_t channels, float* sums) {
     const D d;
     for_channels(channels, [&](std::int64_t c, auto load, auto store) HWY_ATTR {
         V total = hn::Zero(d);
@@ -296,17 +355,17 @@ void column_sums(const float* x, std::int64_t rows, std::int64_t channels, float
     });
 }
 
-void resample(float* y, const float* x, const ResampleGeometry& g, std::int64_t begin, std::int64_t end) {
+template <class E> void resample(E* y, const E* x, const ResampleGeometry& g, std::int64_t begin, std::int64_t end) {
     const D d;
-    const auto copied = static_cast<std::size_t>(g.channels) * sizeof(float);
+    const auto copied = static_cast<std::size_t>(g.channels) * sizeof(E);
     for (std::int64_t p = begin; p < end; ++p) {
         const std::int32_t r0 = g.rows.start[p], r1 = g.rows.start[p + 1];
         for (std::int64_t q = 0; q < g.out_width; ++q) {
-            float* to = y + (p * g.out_width + q) * g.y_channels;
+            E* to = y + (p * g.out_width + q) * g.y_channels;
             const std::int32_t s0 = g.columns.start[q], s1 = g.columns.start[q + 1];
             const auto from = [&](std::int32_t r, std::int32_t s) { return x + (g.rows.index[r] * g.in_width + g.columns.index[s]) * g.x_channels; };
             if (r0 == r1 || s0 == s1) {
-                std::fill_n(to, g.channels, g.value);
+                fill(to, g.value, g.channels);
             } else if (r1 - r0 == 1 && s1 - s0 == 1 && g.rows.weight[r0] * g.columns.weight[s0] == 1.0f) {
                 std::memcpy(to, from(r0, s0), copied);
             } else {
@@ -409,9 +468,27 @@ double sum(const float* x, std::int64_t count) {
     return total;
 }
 
+template <class E> MapKernels<E> map_kernels() {
+    return {add, multiply, relu, relu_backward, scale_shift, fill, add_channels, multiply_channels, norm_sums, norm_apply, norm_backward_sums, norm_backward_apply, max_pool, column_sums, resample};
+}
+
+#if FOVEA_BF16
+void to_bf16(Bf16* out, const float* x, std::int64_t count) {
+    for_channels(count, [&](std::int64_t i, auto load, auto store) HWY_ATTR { store(load(x + i), out + i); });
+}
+void from_bf16(float* out, const Bf16* x, std::int64_t count) {
+    for_channels(count, [&](std::int64_t i, auto load, auto store) HWY_ATTR { store(load(x + i), out + i); });
+}
+constexpr auto bf16_kernels = map_kernels<Bf16>;
+#else
+constexpr void (*to_bf16)(Bf16*, const float*, std::int64_t) = nullptr;
+constexpr void (*from_bf16)(float*, const Bf16*, std::int64_t) = nullptr;
+MapKernels<Bf16> bf16_kernels() { return {}; }
+#endif
+#undef FOVEA_BF16
+
 Simd table() {
-    return {hwy::TargetName(HWY_TARGET), sum_parts, add, relu, relu_backward, scale_shift, multiply, norm_sums, norm_apply, norm_coefficients, inference_coefficients, norm_backward_sums, norm_backward_apply, max_pool, column_sums,
-            resample, lrn, lrn_backward, largest, exponentials, sum};
+    return {map_kernels<float>(), hwy::TargetName(HWY_TARGET), bf16_kernels(), to_bf16, from_bf16, sum_parts, norm_coefficients, inference_coefficients, lrn, lrn_backward, largest, exponentials, sum};
 }
 
 }  // namespace fovea::cpu::HWY_NAMESPACE

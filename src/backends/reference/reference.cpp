@@ -43,6 +43,7 @@ class ReferenceBackend final : public Backend {
 public:
     std::string name() const override { return "reference"; }
     std::string lacks_int8() const override { return "its plain loops compute in f32"; }
+    std::string lacks_bf16() const override { return "the plain loops know f32 and f64"; }
     std::optional<Kernel> plan(const Node& node, const PlanContext& context) const override { return plan_loops(node, context.real); }
     Kernel reorder(const Type& type, const Layout&, const Layout&, const PlanContext& context) const override { return plan_copy(type, context.real); }
 };
