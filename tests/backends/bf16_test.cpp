@@ -37,7 +37,7 @@ void expect_near(const test::Compared& c, const test::Compared::Outcome& got, co
         EXPECT_LT(test::relative_l2(got.parameters.at(parameter.path()), want.parameters.at(parameter.path())), limit) << "updated " << parameter.path();
 }
 
-void expect_bf16_equals_loops(const test::Case& c, double limit = bf16_limit, double unfused_limit = 0) {
+void expect_bf16_equals_loops(const test::Case& c, double limit = bf16_limit, double unfused_limit = 0, Winograd4x4 winograd = Winograd4x4::by_cost) {
     SCOPED_TRACE(c.name);
     test::Compared compared(c);
     for (auto& [name, tensor] : compared.given)
@@ -55,11 +55,11 @@ void expect_bf16_equals_loops(const test::Case& c, double limit = bf16_limit, do
     for (bool fuse : {true, false}) {
         SCOPED_TRACE(fuse ? "fused" : "not fused");
         set_threads(1);
-        const auto got = compared.run({.precision = Precision::bf16, .fuse = fuse});
+        const auto got = compared.run({.precision = Precision::bf16, .fuse = fuse, .winograd = winograd});
         expect_near(compared, got, want, fuse || unfused_limit == 0 ? limit : unfused_limit);
         for (int count : {2, 3}) {
             set_threads(count);
-            expect_same_bytes(compared, compared.run({.precision = Precision::bf16, .fuse = fuse}), got, std::to_string(count) + " threads");
+            expect_same_bytes(compared, compared.run({.precision = Precision::bf16, .fuse = fuse, .winograd = winograd}), got, std::to_string(count) + " threads");
         }
     }
     set_threads(before);
@@ -92,6 +92,19 @@ TEST(Bf16, ConvolutionsEqualTheLoops) {
              {"two", [](const Value& x) { return conv2d(relu(conv2d(x, {.out = 32, .kernel = 3, .pad = 1}, "a")), {.out = 16, .kernel = 3, .pad = 1}, "b"); }},
              {"residual and relu", [](const Value& x) { return relu(conv2d(x, {.out = x.shape()[1], .kernel = 3, .pad = 1}) + x); }}},
             true);
+}
+
+// Winograd's products stay f32: only the maps are rounded.
+TEST(Bf16, WinogradConvolutionsEqualTheLoops) {
+    if (!has_bf16()) GTEST_SKIP() << unmet_precision({.precision = Precision::bf16});
+    for (const Shape& shape : {Shape{1, 16, 7, 5}, Shape{3, 32, 6, 9}, Shape{9, 48, 7, 5}}) {
+        expect_bf16_equals_loops({"3x3 " + shape.str(), {filled(shape, "x")}, [](Graph&, const Xs& x) { return conv2d(x[0], {.out = 32, .kernel = 3, .pad = 1}); }}, bf16_limit, 0,
+                                 Winograd4x4::always);
+        expect_bf16_equals_loops({"3x3, sum and relu " + shape.str(), {filled(shape, "x")},
+                                  [](Graph&, const Xs& x) { return relu(conv2d(x[0], {.out = x[0].shape()[1], .kernel = 3, .pad = 1}) + x[0]); }, false}, bf16_limit, 0, Winograd4x4::always);
+        expect_bf16_equals_loops({"3x3, silu " + shape.str(), {filled(shape, "x")}, [](Graph&, const Xs& x) { return silu(conv2d(x[0], {.out = 16, .kernel = 3, .pad = 2})); }, false},
+                                 bf16_limit, 0, Winograd4x4::always);
+    }
 }
 
 TEST(Bf16, ConvolutionsEndInEveryActivation) {

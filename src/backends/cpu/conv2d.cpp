@@ -113,8 +113,10 @@ std::optional<Kernel> plan_forward(const Node& node, const PlanContext& context,
 }  // namespace
 
 std::optional<Kernel> plan_conv2d(const Node& node, const PlanContext& context) {
-    if (suits_bf16(context, node.inputs[0].shape(), node.outputs[0].shape))
+    if (suits_bf16(context, node.inputs[0].shape(), node.outputs[0].shape)) {
+        if (auto kernel = plan_winograd(node, context)) return kernel;
         if (auto kernel = plan_forward(node, context, memory::data_type::bf16)) return kernel;
+    }
     // Slices before our direct kernel, which knows none.
     for (const auto planner : {plan_depthwise_conv2d, plan_thin_conv2d, plan_winograd, plan_pointwise, plan_direct_conv2d})
         if (auto kernel = planner(node, context)) return kernel;
@@ -186,9 +188,9 @@ std::optional<Kernel> plan_backward_input(const Node& node, const PlanContext& c
 }  // namespace
 
 std::optional<Kernel> plan_conv2d_backward_input(const Node& node, const PlanContext& context) {
+    if (auto kernel = plan_winograd_backward_input(node, context)) return kernel;
     if (suits_bf16(context, node.outputs[0].shape, node.inputs[0].shape()))
         if (auto kernel = plan_backward_input(node, context, memory::data_type::bf16)) return kernel;
-    if (auto kernel = plan_winograd_backward_input(node, context)) return kernel;
     return plan_backward_input(node, context, f32);
 }
 
@@ -289,10 +291,10 @@ std::optional<Kernel> plan_backward_weight(const Node& node, const PlanContext& 
 }  // namespace
 
 std::optional<Kernel> plan_conv2d_backward_weight(const Node& node, const PlanContext& context) {
+    if (auto kernel = plan_winograd_backward_weight(node, context)) return kernel;
     if (suits_bf16(context, node.inputs[0].shape(), node.inputs[1].shape()))
         if (auto kernel = plan_backward_weight(node, context, memory::data_type::bf16)) return kernel;
     if (auto thin = plan_thin_conv2d_backward_weight(node, context)) return thin;
-    if (auto kernel = plan_winograd_backward_weight(node, context)) return kernel;
     return plan_backward_weight(node, context, f32);
 }
 

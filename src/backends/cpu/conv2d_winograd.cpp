@@ -56,21 +56,24 @@ struct Costs {
 // Times in multiply-adds at the rate of oneDNN's channels-last kernels, fitted on one Zen 5 core (AVX-512), maps of 4 to 56 and 16 to 512
 // channels (docs/benchmarks.md): an element of v or m costs 10; an element of a weight or of its matrices, each time it is read, 8 where
 // it comes from beyond the core's cache and 1 where it does not.
+// oneDNN's kernels on bf16 maps take half the time; ours multiply in f32 there too: the matrices hold differences that bf16 would round away.
+double direct_time(const PlanContext& context) { return context.stores_bf16 ? 0.5 : 1; }
+
 Costs costs_of(const PlanContext& context, const G& g, std::int64_t samples) {
     const auto weights = static_cast<double>(g.channels * g.outputs), tiles = static_cast<double>(samples * g.tiles()), passes = static_cast<double>(passes_of(context, g, samples));
     const double read = passes * (g.matrix_bytes() > core_bytes ? 8 : 1);
     constexpr double transform = 10;
-    return {9 * weights * (static_cast<double>(samples * g.out_height * g.out_width) + read), G::points * (weights * (tiles + read) + transform * static_cast<double>(g.channels + g.outputs) * tiles)};
+    return {direct_time(context) * 9 * weights * (static_cast<double>(samples * g.out_height * g.out_width) + read), G::points * (weights * (tiles + read) + transform * static_cast<double>(g.channels + g.outputs) * tiles)};
 }
 
 // The weight gradient in the same unit, fitted on the same core: folding the sums of a block of tiles costs as much as `fold` tiles do. A
 // part's gradient is written and read again, four times as dearly where all of them lie beyond the third-level cache; oneDNN's kernel
 // also reorders it.
-Costs gradient_costs_of(const G& g, std::int64_t samples, std::int64_t blocks, std::int64_t parts) {
+Costs gradient_costs_of(const PlanContext& context, const G& g, std::int64_t samples, std::int64_t blocks, std::int64_t parts) {
     const auto weights = static_cast<double>(g.channels * g.outputs), tiles = static_cast<double>(samples * g.tiles());
     constexpr double transform = 10, fold = 8, cached_bytes = 8 << 20;
     const double parted = 9 * weights * static_cast<double>(parts), read = 4 * parted > cached_bytes ? 4 : 1;
-    return {9 * weights * static_cast<double>(samples * g.out_height * g.out_width) + 10 * read * parted,
+    return {direct_time(context) * 9 * weights * static_cast<double>(samples * g.out_height * g.out_width) + 10 * read * parted,
             G::points * (weights * (tiles + fold * static_cast<double>(blocks)) + transform * static_cast<double>(g.channels + g.outputs) * tiles) + 4 * read * parted};
 }
 
@@ -91,7 +94,7 @@ bool is_rectified(const Node& node) { return node.attrs.text("activation") == "r
 
 /// An activation other than the rectifier follows in place, over a map without gaps.
 Layout target_of(const Node& node, const PlanContext& context) {
-    return is_rectified(node) || !activation_kernel(node) ? home_of(node, 0, context) : channels_last(node.outputs[0].shape);
+    return is_rectified(node) || !activation_kernel(node) ? home_of(node, 0, context, context.stores_bf16) : map_layout(node.outputs[0].shape, context.stores_bf16);
 }
 
 /// Those of a convolution or its data gradient, where Winograd is chosen. Input 0 and output 0 may be slices.
@@ -103,13 +106,13 @@ std::optional<G> chosen_geometry(const Node& node, const PlanContext& context, c
     g->block = std::min(g->matrix_bytes() > cached_matrices ? many : few, x[0] * g->tiles());
     const Costs costs = costs_of(context, *g, x[0]);
     if (!context.forces_winograd && costs.winograd >= costs.direct) return {};
-    g->x_pixel = pixel_stride(source_of(node.inputs[0], context), x);
+    g->x_pixel = pixel_stride(source_of(node.inputs[0], context, context.stores_bf16), x);
     g->y_pixel = pixel_stride(target_of(node, context), y);
     return g;
 }
 
 /// Few tiles and large matrices: the threads share the points, so that each matrix is read once and by one core.
-void plan_three_steps(Kernel& kernel, G g, std::int64_t tiles, bool has_bias, bool has_residual, bool relu) {
+template <class E> void plan_three_steps(Kernel& kernel, G g, std::int64_t tiles, bool has_bias, bool has_residual, bool relu) {
     g.block = tiles;
     constexpr int point_parts = 12, most_tile_parts = 16;
     const int tile_parts = static_cast<int>(std::min<std::int64_t>(tiles, most_tile_parts));
@@ -118,7 +121,7 @@ void plan_three_steps(Kernel& kernel, G g, std::int64_t tiles, bool has_bias, bo
     kernel.workspace_bytes = static_cast<std::size_t>(g.channels) * sizeof(float);
     kernel.phases.push_back({.parts = tile_parts, .reads = 1, .writes = 0, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part& part) {
                                  const auto [begin, end] = piece(part, tiles);
-                                 winograd().input(as_f32(args.scratch), as_f32(args.in[0]), as_f32(args.workspace), g, begin, end);
+                                 winograd().maps<E>().input(as_f32(args.scratch), as<E>(args.in[0]), as_f32(args.workspace), g, begin, end);
                              }});
     kernel.phases.push_back({.parts = point_parts, .reads = 0b10, .writes = 0, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part& part) {
                                  const auto [begin, end] = piece(part, G::points);
@@ -126,23 +129,24 @@ void plan_three_steps(Kernel& kernel, G g, std::int64_t tiles, bool has_bias, bo
                              }});
     kernel.phases.push_back({.parts = tile_parts, .reads = 0b1100, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part& part) {
                                  const auto [begin, end] = piece(part, tiles);
-                                 winograd().output(as_f32(args.out[0]), as_f32(args.scratch) + m_offset, has_bias ? as_f32(args.in[2]) : nullptr, has_residual ? as_f32(args.in[3]) : nullptr,
-                                                   relu, g, begin, end);
+                                 winograd().maps<E>().output(as<E>(args.out[0]), as_f32(args.scratch) + m_offset, has_bias ? as_f32(args.in[2]) : nullptr,
+                                                             has_residual ? as<E>(args.in[3]) : nullptr, relu, g, begin, end);
                              }});
 }
 
-Kernel kernel_of(const Node& node, const PlanContext& context, const G& g, const Shape& x, const Shape& y, const Shape& w, bool is_turned, bool has_bias, bool has_residual, bool relu) {
+template <class E> Kernel kernel_of(const Node& node, const PlanContext& context, const G& g, const Shape& x, const Shape& y, const Shape& w, bool is_turned, bool has_bias, bool has_residual, bool relu) {
     Kernel kernel;
     kernel.name = std::string("winograd4x4:") + winograd().name;
     kernel.in.resize(node.inputs.size());
-    kernel.in[0] = source_of(node.inputs[0], context);
+    constexpr bool half = sizeof(E) == 2;
+    kernel.in[0] = source_of(node.inputs[0], context, half);
     kernel.in[1] = std::make_shared<WinogradLayout>(w, is_turned);
-    if (has_residual) kernel.in[3] = channels_last(y), kernel.in_place = {3};
+    if (has_residual) kernel.in[3] = map_layout(y, half), kernel.in_place = {3};
     kernel.out = {target_of(node, context)};
     kernel.workspace_bytes = static_cast<std::size_t>(g.work()) * sizeof(float);
     const auto run = [=](const KernelArgs& args, std::int64_t begin, std::int64_t end) {
-        winograd().convolve(as_f32(args.out[0]), as_f32(args.in[0]), as_f32(args.in[1]), has_bias ? as_f32(args.in[2]) : nullptr, has_residual ? as_f32(args.in[3]) : nullptr, relu,
-                            as_f32(args.workspace), g, begin, end);
+        winograd().maps<E>().convolve(as<E>(args.out[0]), as<E>(args.in[0]), as_f32(args.in[1]), has_bias ? as_f32(args.in[2]) : nullptr, has_residual ? as<E>(args.in[3]) : nullptr, relu,
+                                      as_f32(args.workspace), g, begin, end);
     };
     if (context.is_sharded() && x[0] == context.rows) {
         kernel.phases.push_back({.kind = Phase::Kind::rows, .row_reads = has_residual ? 0b1001u : 1u, .run = [=, tiles = g.tiles()](const KernelArgs& args, const Part& part) {
@@ -152,7 +156,7 @@ Kernel kernel_of(const Node& node, const PlanContext& context, const G& g, const
     }
     const std::int64_t tiles = x[0] * g.tiles();
     if (in_three_steps(context, g, x[0])) {
-        plan_three_steps(kernel, g, tiles, has_bias, has_residual, relu);
+        plan_three_steps<E>(kernel, g, tiles, has_bias, has_residual, relu);
         return kernel;
     }
     constexpr std::int64_t least_tiles = 12, most_pieces = 16;
@@ -171,9 +175,16 @@ std::optional<Kernel> plan_winograd(const Node& node, const PlanContext& context
     if (!g) return {};
     const bool has_bias = node.inputs.size() > 2 && !node.inputs[2].is_empty(), has_residual = node.inputs.size() > 3 && !node.inputs[3].is_empty();
     const bool relu = is_rectified(node);
-    Kernel kernel = kernel_of(node, context, *g, x, y, w, false, has_bias, has_residual, relu);
-    if (const UnaryKernel activate = relu ? UnaryKernel{} : activation_kernel(node)) kernel.phases.push_back(in_place_phase<float>(context, y, activate));
-    return kernel;
+    const UnaryKernel activate = relu ? UnaryKernel{} : activation_kernel(node);
+    return with_element(context.stores_bf16, [&]<class E>(E) {
+        Kernel kernel = kernel_of<E>(node, context, *g, x, y, w, false, has_bias, has_residual, relu);
+        if constexpr (sizeof(E) == 2) {
+            if (activate) kernel.phases.push_back(in_place_phase<E>(context, y, through_f32(activate)));
+        } else if (activate) {
+            kernel.phases.push_back(in_place_phase<E>(context, y, activate));
+        }
+        return kernel;
+    });
 }
 
 std::optional<Kernel> plan_winograd_backward_input(const Node& node, const PlanContext& context) {
@@ -181,7 +192,7 @@ std::optional<Kernel> plan_winograd_backward_input(const Node& node, const PlanC
     const auto g = chosen_geometry(node, context, w, dy, dx, true);
     const bool has_bias = node.inputs.size() > 3 && !node.inputs[3].is_empty();
     if (!g || has_bias) return {};
-    return kernel_of(node, context, *g, dy, dx, w, true, false, false, false);
+    return with_element(context.stores_bf16, [&]<class E>(E) { return kernel_of<E>(node, context, *g, dy, dx, w, true, false, false, false); });
 }
 
 std::optional<Kernel> plan_winograd_backward_weight(const Node& node, const PlanContext& context) {
@@ -200,14 +211,15 @@ std::optional<Kernel> plan_winograd_backward_weight(const Node& node, const Plan
     for (int p = 0; p <= parts; ++p) bounds.push_back(is_sharded ? context.row_bounds[static_cast<std::size_t>(p)] * tiles : all * p / parts);
     std::int64_t blocks = 0;
     for (std::size_t p = 0; p + 1 < bounds.size(); ++p) blocks += (bounds[p + 1] - bounds[p] + g->block - 1) / g->block;
-    const Costs costs = gradient_costs_of(*g, x[0], blocks, parts);
+    const Costs costs = gradient_costs_of(context, *g, x[0], blocks, parts);
     if (!context.forces_winograd && costs.winograd >= costs.direct) return {};
-    g->x_pixel = pixel_stride(source_of(node.inputs[0], context), x);
-    g->y_pixel = pixel_stride(source_of(node.inputs[1], context), dy);
+    const bool half = context.stores_bf16;
+    g->x_pixel = pixel_stride(source_of(node.inputs[0], context, half), x);
+    g->y_pixel = pixel_stride(source_of(node.inputs[1], context, half), dy);
 
     Kernel kernel;
     kernel.name = std::string("winograd4x4:") + winograd().name;
-    kernel.in = {source_of(node.inputs[0], context), source_of(node.inputs[1], context), nullptr};
+    kernel.in = {source_of(node.inputs[0], context, half), source_of(node.inputs[1], context, half), nullptr};
     kernel.out = {blocked_weights(w)};
     if (has_bias) kernel.out.push_back(nullptr);
     const std::int64_t count = w.elements(), part_floats = count + (has_bias ? w[0] : 0);
@@ -217,7 +229,9 @@ std::optional<Kernel> plan_winograd_backward_weight(const Node& node, const Plan
                              .run = [=, g = *g](const KernelArgs& args, const Part& part) {
                                  const auto p = static_cast<std::size_t>(part.index);
                                  float* mine = as_f32(args.scratch) + part_floats * part.index;
-                                 winograd_weight_gradient(mine, has_bias ? mine + count : nullptr, as_f32(args.in[0]), as_f32(args.in[1]), as_f32(args.workspace), g, bounds[p], bounds[p + 1]);
+                                 with_element(half, [&]<class E>(E) {
+                                     winograd_weight_gradient(mine, has_bias ? mine + count : nullptr, as<E>(args.in[0]), as<E>(args.in[1]), as_f32(args.workspace), g, bounds[p], bounds[p + 1]);
+                                 });
                              }});
     kernel.phases.push_back({.kind = Phase::Kind::split, .parts = split_parts(count, 4 * parts), .reads = 0, .uses_scratch = true,
                              .run = [=, channels = w[0]](const KernelArgs& args, const Part& part) {

@@ -3,8 +3,6 @@
 // adds up the elements again, error and all.
 #include "backends/cpu/simd.h"
 
-#include "backends/cpu/bf16.h"
-
 #include <algorithm>
 #include <cstring>
 #include <limits>
@@ -15,6 +13,8 @@
 #include <hwy/highway.h>
 #include <hwy/contrib/math/math-inl.h>
 
+#include "backends/cpu/simd_bf16.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace fovea::cpu::HWY_NAMESPACE {
 
@@ -23,48 +23,31 @@ using D = hn::ScalableTag<float>;
 using V = hn::Vec<D>;
 constexpr std::int64_t block_rows = 64;
 
-#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
-#define FOVEA_BF16 1
-using D16 = hn::Rebind<std::uint16_t, D>;
-
-/// Highway's own conversion cuts off. The instruction is newer than our Highway's targets: has_bf16() says whether the processor has it.
-HWY_INLINE hn::Vec<D16> rounded(V v) {
-    hn::Vec<D16> half;
-    asm("vcvtneps2bf16 %1, %0" : "=v"(half.raw) : "v"(v.raw));
-    return half;
-}
-HWY_INLINE V widened(hn::Vec<D16> half) { return hn::BitCast(D(), hn::ShiftLeft<16>(hn::PromoteTo(hn::RebindToUnsigned<D>(), half))); }
-HWY_INLINE const std::uint16_t* bits(const Bf16* p) { return reinterpret_cast<const std::uint16_t*>(p); }
-HWY_INLINE std::uint16_t* bits(Bf16* p) { return reinterpret_cast<std::uint16_t*>(p); }
-#else
-#define FOVEA_BF16 0
-#endif
-
 /// A whole vector of f32 or bf16 elements in memory; and one of which only the first lanes are there.
 struct Load {
     HWY_INLINE V operator()(const float* p) const { return hn::LoadU(D(), p); }
 #if FOVEA_BF16
-    HWY_INLINE V operator()(const Bf16* p) const { return widened(hn::LoadU(D16(), bits(p))); }
+    HWY_INLINE V operator()(const Bf16* p) const { return widened(hn::LoadU(U16(), bits(p))); }
 #endif
 };
 struct Store {
     HWY_INLINE void operator()(V v, float* p) const { hn::StoreU(v, D(), p); }
 #if FOVEA_BF16
-    HWY_INLINE void operator()(V v, Bf16* p) const { hn::StoreU(rounded(v), D16(), bits(p)); }
+    HWY_INLINE void operator()(V v, Bf16* p) const { hn::StoreU(rounded(v), U16(), bits(p)); }
 #endif
 };
 struct LoadFirst {
     std::size_t count;
     HWY_INLINE V operator()(const float* p) const { return hn::MaskedLoad(hn::FirstN(D(), count), D(), p); }
 #if FOVEA_BF16
-    HWY_INLINE V operator()(const Bf16* p) const { return widened(hn::MaskedLoad(hn::FirstN(D16(), count), D16(), bits(p))); }
+    HWY_INLINE V operator()(const Bf16* p) const { return widened(hn::MaskedLoad(hn::FirstN(U16(), count), U16(), bits(p))); }
 #endif
 };
 struct StoreFirst {
     std::size_t count;
     HWY_INLINE void operator()(V v, float* p) const { hn::BlendedStore(v, hn::FirstN(D(), count), D(), p); }
 #if FOVEA_BF16
-    HWY_INLINE void operator()(V v, Bf16* p) const { hn::BlendedStore(rounded(v), hn::FirstN(D16(), count), D16(), bits(p)); }
+    HWY_INLINE void operator()(V v, Bf16* p) const { hn::BlendedStore(rounded(v), hn::FirstN(U16(), count), U16(), bits(p)); }
 #endif
 };
 
@@ -485,7 +468,6 @@ constexpr void (*to_bf16)(Bf16*, const float*, std::int64_t) = nullptr;
 constexpr void (*from_bf16)(float*, const Bf16*, std::int64_t) = nullptr;
 MapKernels<Bf16> bf16_kernels() { return {}; }
 #endif
-#undef FOVEA_BF16
 
 Simd table() {
     return {map_kernels<float>(), hwy::TargetName(HWY_TARGET), bf16_kernels(), to_bf16, from_bf16, sum_parts, norm_coefficients, inference_coefficients, lrn, lrn_backward, largest, exponentials, sum};

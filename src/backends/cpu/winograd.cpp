@@ -103,7 +103,8 @@ void multiply(float* m, const float* v, const float* u, const G& g, std::int64_t
     for (std::int64_t p = begin; p < end; ++p) multiply_point(m + p * m_stride, v + p * v_stride, u + p * g.channels * g.outputs, g, count);
 }
 
-void output(float* y, const float* m, const float* bias, const float* residual, bool relu, const G& g, std::int64_t first, std::int64_t count, std::int64_t begin,
+template <class E>
+void output(E* y, const float* m, const float* bias, const E* residual, bool relu, const G& g, std::int64_t first, std::int64_t count, std::int64_t begin,
             std::int64_t end) {
     const D n;
     const V zero = hn::Zero(n);
@@ -138,16 +139,17 @@ void output(float* y, const float* m, const float* bias, const float* residual, 
                 for (std::int64_t j = 0; j < 4; ++j) {
                     if (j >= columns) break;
                     V value = hn::Add(s[j], shift);
-                    if (residual) value = hn::Add(value, hn::LoadU(n, residual + (at + j) * g.outputs + k));
+                    if (residual) value = hn::Add(value, from_map(residual + (at + j) * g.outputs + k));
                     if (relu) value = hn::IfThenZeroElse(hn::Lt(value, zero), value);
-                    hn::StoreU(value, n, y + (at + j) * g.y_pixel + k);
+                    to_map(value, y + (at + j) * g.y_pixel + k);
                 }
             }
         }
     }
 }
 
-void convolve(float* y, const float* x, const float* u, const float* bias, const float* residual, bool relu, float* work, const G& g, std::int64_t begin, std::int64_t end) {
+template <class E>
+void convolve(E* y, const E* x, const float* u, const float* bias, const E* residual, bool relu, float* work, const G& g, std::int64_t begin, std::int64_t end) {
     float *v = work, *m = v + points * G::point_stride(g.block, g.channels), *zeros = m + points * G::point_stride(g.block, g.outputs);
     std::fill_n(zeros, g.channels, 0.0f);
     const std::int64_t blocks = (end - begin + g.block - 1) / g.block;
@@ -160,20 +162,20 @@ void convolve(float* y, const float* x, const float* u, const float* bias, const
     }
 }
 
-void input_step(float* v, const float* x, float* zeros, const G& g, std::int64_t begin, std::int64_t end) {
+template <class E> void input_step(float* v, const E* x, float* zeros, const G& g, std::int64_t begin, std::int64_t end) {
     std::fill_n(zeros, g.channels, 0.0f);
     input(v, x, zeros, g, 0, g.block, begin, end);
 }
 void multiply_step(float* m, const float* v, const float* u, const G& g, std::int64_t begin, std::int64_t end) { multiply(m, v, u, g, g.block, begin, end); }
-void output_step(float* y, const float* m, const float* bias, const float* residual, bool relu, const G& g, std::int64_t begin, std::int64_t end) {
+template <class E> void output_step(E* y, const float* m, const float* bias, const E* residual, bool relu, const G& g, std::int64_t begin, std::int64_t end) {
     output(y, m, bias, residual, relu, g, 0, g.block, begin, end);
 }
 
-Winograd winograd_table() { return {true, hwy::TargetName(HWY_TARGET), weights, convolve, input_step, multiply_step, output_step}; }
+Winograd winograd_table() { return {{convolve, input_step, output_step}, {convolve, input_step, output_step}, true, hwy::TargetName(HWY_TARGET), weights, multiply_step}; }
 
 #else
 
-Winograd winograd_table() { return {false, hwy::TargetName(HWY_TARGET), nullptr, nullptr, nullptr, nullptr, nullptr}; }
+Winograd winograd_table() { return {.is_supported = false, .name = hwy::TargetName(HWY_TARGET)}; }
 
 #endif
 

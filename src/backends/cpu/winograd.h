@@ -11,6 +11,8 @@
 
 namespace fovea::cpu {
 
+struct Bf16;
+
 struct WinogradGeometry {
     static constexpr std::int64_t points = 36, tile = 4, lanes = 16, panel = 64;
     std::int64_t channels, outputs;                       ///< multiples of 16
@@ -42,24 +44,36 @@ struct WinogradWeights {
     [[nodiscard]] std::int64_t units() const { return contracted / 16 * (outputs / 16); }
 };
 
+/// What reads and writes maps, of f32 or bf16 elements.
+template <class Element> struct WinogradMaps {
+    /// The tiles [begin, end) of all samples. bias and residual (which may be y) may be null.
+    void (*convolve)(Element* y, const Element* x, const float* u, const float* bias, const Element* residual, bool relu, float* work, const WinogradGeometry& geometry, std::int64_t begin,
+                     std::int64_t end);
+    /// The same in three steps over one block that holds all tiles, so that threads share the matrices out and each is read once:
+    /// tiles [begin, end), points [begin, end) (Winograd::multiply), tiles [begin, end). `zeros` is a pixel of working memory.
+    void (*input)(float* v, const Element* x, float* zeros, const WinogradGeometry& geometry, std::int64_t begin, std::int64_t end);
+    void (*output)(Element* y, const float* m, const float* bias, const Element* residual, bool relu, const WinogradGeometry& geometry, std::int64_t begin, std::int64_t end);
+};
+
 struct Winograd {
+    WinogradMaps<float> full;
+    WinogradMaps<Bf16> half;
     bool is_supported;  ///< the kernels hold 24 sums of 16 lanes in registers: AVX-512 only
     const char* name;
     /// u[36][K / 64][C][64] (the last panel narrower) from the weights, units [begin, end).
     void (*weights)(float* u, const float* w, const WinogradWeights& geometry, std::int64_t begin, std::int64_t end);
-    /// The tiles [begin, end) of all samples. bias and residual (which may be y) may be null.
-    void (*convolve)(float* y, const float* x, const float* u, const float* bias, const float* residual, bool relu, float* work, const WinogradGeometry& geometry, std::int64_t begin,
-                     std::int64_t end);
-    /// The same in three steps over one block that holds all tiles, so that threads share the matrices out and each is read once:
-    /// tiles [begin, end), points [begin, end), tiles [begin, end). `zeros` is a pixel of working memory.
-    void (*input)(float* v, const float* x, float* zeros, const WinogradGeometry& geometry, std::int64_t begin, std::int64_t end);
     void (*multiply)(float* m, const float* v, const float* u, const WinogradGeometry& geometry, std::int64_t begin, std::int64_t end);
-    void (*output)(float* y, const float* m, const float* bias, const float* residual, bool relu, const WinogradGeometry& geometry, std::int64_t begin, std::int64_t end);
+
+    template <class Element> [[nodiscard]] const WinogradMaps<Element>& maps() const {
+        if constexpr (sizeof(Element) == 2) return half;
+        else return full;
+    }
 };
 [[nodiscard]] const Winograd& winograd();
 
 /// The tiles' share of the weight gradient, in blocks [K / 16][C / 16][9][16 c][16 k], and of the bias gradient where that is not null:
 /// tiles [begin, end) of all samples. Only where winograd().is_supported.
 void winograd_weight_gradient(float* dw, float* db, const float* x, const float* dy, float* work, const WinogradGeometry& geometry, std::int64_t begin, std::int64_t end);
+void winograd_weight_gradient(float* dw, float* db, const Bf16* x, const Bf16* dy, float* work, const WinogradGeometry& geometry, std::int64_t begin, std::int64_t end);
 
 }  // namespace fovea::cpu

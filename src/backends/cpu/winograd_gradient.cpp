@@ -18,13 +18,13 @@ namespace {
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
 
 /// z of the tiles first + [0, count), zero where a tile reaches past the map; their sums go to db.
-void output_gradient(float* z, float* db, const float* dy, const G& g, std::int64_t first, std::int64_t count) {
+template <class E> void output_gradient(float* z, float* db, const E* dy, const G& g, std::int64_t first, std::int64_t count) {
     const D n;
     const std::int64_t stride = G::point_stride(count, g.outputs), line = g.out_width * g.y_pixel, ahead = tiles_ahead(g.outputs);
     for (std::int64_t t = 0; t < count; ++t, z += lanes) {
         const Tile tile(g, first + t);
         const std::int64_t lines = std::min(G::tile, g.out_height - tile.line), columns = std::min(G::tile, g.out_width - tile.column);
-        const float* corner = dy + (tile.sample * g.out_height + tile.line) * line + tile.column * g.y_pixel;
+        const E* corner = dy + (tile.sample * g.out_height + tile.line) * line + tile.column * g.y_pixel;
         if (t + ahead < count) {
             const Tile next(g, first + t + ahead);
             prefetch(dy + next.sample * g.out_height * line, g.outputs, g.y_pixel, g.out_height, g.out_width, next.line, next.column);
@@ -36,7 +36,7 @@ void output_gradient(float* z, float* db, const float* dy, const G& g, std::int6
             for (std::int64_t j = 0; j < 4; ++j) {
                 V column[4], s[6];
 #pragma GCC unroll 4
-                for (std::int64_t i = 0; i < 4; ++i) column[i] = i < lines && j < columns ? hn::LoadU(n, corner + i * line + j * g.y_pixel + k) : hn::Zero(n);
+                for (std::int64_t i = 0; i < 4; ++i) column[i] = i < lines && j < columns ? from_map(corner + i * line + j * g.y_pixel + k) : hn::Zero(n);
                 if (db) sum = hn::Add(sum, hn::Add(hn::Add(column[0], column[1]), hn::Add(column[2], column[3])));
                 transform_output_gradient(column, s);
                 for (int i = 0; i < 6; ++i) hn::Store(s[i], n, half[i][j]);
@@ -114,7 +114,7 @@ void square(float* dw, bool adds, float* sums, const float* v, const float* z, s
 using Square = void (*)(float*, bool, float*, const float*, const float*, std::int64_t, std::int64_t, std::int64_t, std::int64_t);
 constexpr Square squares[] = {square<1, 16>, square<2, 8>, square<3, 8>, square<4, 4>};  // by vectors of outputs: 16 or 24 sums in registers
 
-void weight_gradient(float* dw, float* db, const float* x, const float* dy, float* work, const G& g, std::int64_t begin, std::int64_t end) {
+template <class E> void weight_gradient(float* dw, float* db, const E* x, const E* dy, float* work, const G& g, std::int64_t begin, std::int64_t end) {
     float *v = work, *z = v + points * G::point_stride(g.block, g.channels), *sums = z + points * G::point_stride(g.block, g.outputs), *zeros = sums + points * G::sum_stride;
     std::fill_n(zeros, g.channels, 0.0f);
     if (db) std::fill_n(db, g.outputs, 0.0f);
@@ -135,9 +135,16 @@ void weight_gradient(float* dw, float* db, const float* x, const float* dy, floa
 
 #else
 
-void weight_gradient(float*, float*, const float*, const float*, float*, const WinogradGeometry&, std::int64_t, std::int64_t) {}
+template <class E> void weight_gradient(float*, float*, const E*, const E*, float*, const WinogradGeometry&, std::int64_t, std::int64_t) {}
 
 #endif
+
+void full_gradient(float* dw, float* db, const float* x, const float* dy, float* work, const WinogradGeometry& g, std::int64_t begin, std::int64_t end) {
+    weight_gradient(dw, db, x, dy, work, g, begin, end);
+}
+void half_gradient(float* dw, float* db, const Bf16* x, const Bf16* dy, float* work, const WinogradGeometry& g, std::int64_t begin, std::int64_t end) {
+    weight_gradient(dw, db, x, dy, work, g, begin, end);
+}
 
 }  // namespace
 }  // namespace fovea::cpu::HWY_NAMESPACE
@@ -146,10 +153,14 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace fovea::cpu {
 
-HWY_EXPORT(weight_gradient);
+HWY_EXPORT(full_gradient);
+HWY_EXPORT(half_gradient);
 
 void winograd_weight_gradient(float* dw, float* db, const float* x, const float* dy, float* work, const WinogradGeometry& geometry, std::int64_t begin, std::int64_t end) {
-    HWY_DYNAMIC_DISPATCH(weight_gradient)(dw, db, x, dy, work, geometry, begin, end);
+    HWY_DYNAMIC_DISPATCH(full_gradient)(dw, db, x, dy, work, geometry, begin, end);
+}
+void winograd_weight_gradient(float* dw, float* db, const Bf16* x, const Bf16* dy, float* work, const WinogradGeometry& geometry, std::int64_t begin, std::int64_t end) {
+    HWY_DYNAMIC_DISPATCH(half_gradient)(dw, db, x, dy, work, geometry, begin, end);
 }
 
 }  // namespace fovea::cpu

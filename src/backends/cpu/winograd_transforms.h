@@ -13,6 +13,7 @@
 #include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
+#include "backends/cpu/simd_bf16.h"
 #include "backends/cpu/winograd.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -109,15 +110,21 @@ template <class Load> HWY_INLINE void input_tile(float* v, std::int64_t stride, 
     }
 }
 
-struct Inside {
-    const float* x;
+/// 16 channels of a map.
+HWY_INLINE V from_map(const float* p) { return hn::LoadU(D(), p); }
+HWY_INLINE V from_map(const Bf16* p) { return widened(hn::LoadU(U16(), bits(p))); }
+HWY_INLINE void to_map(V v, float* p) { hn::StoreU(v, D(), p); }
+HWY_INLINE void to_map(V v, Bf16* p) { hn::StoreU(rounded(v), U16(), bits(p)); }
+
+template <class E> struct Inside {
+    const E* x;
     std::int64_t line, pixel;
-    HWY_INLINE V operator()(int i, int j) const { return hn::LoadU(D(), x + i * line + j * pixel); }
+    HWY_INLINE V operator()(int i, int j) const { return from_map(x + i * line + j * pixel); }
 };
-struct AtEdge {
-    const float* const (*places)[6];
+template <class E> struct AtEdge {
+    const E* const (*places)[6];
     std::int64_t channel;
-    HWY_INLINE V operator()(int i, int j) const { return hn::LoadU(D(), places[i][j] + channel); }
+    HWY_INLINE V operator()(int i, int j) const { return from_map(places[i][j] + channel); }
 };
 
 /// Tile number `at` of all samples.
@@ -127,37 +134,37 @@ struct Tile {
 };
 
 /// Asks for 4 x 4 pixels of a map ahead of their use: the patches of a tile are too short for the hardware to foresee the next one.
-HWY_INLINE void prefetch(const float* map, std::int64_t channels, std::int64_t pixel, std::int64_t height, std::int64_t width, std::int64_t line, std::int64_t column) {
+template <class E> HWY_INLINE void prefetch(const E* map, std::int64_t channels, std::int64_t pixel, std::int64_t height, std::int64_t width, std::int64_t line, std::int64_t column) {
     const std::int64_t last_line = std::min(line + 4, height), last_column = std::min(column + 4, width);
     for (std::int64_t h = std::max<std::int64_t>(line, 0); h < last_line; ++h)
         for (std::int64_t w = column; w < last_column; ++w)
-            for (std::int64_t i = 0; i < channels; i += lanes) hwy::Prefetch(map + (h * width + w) * pixel + i);
+            for (std::int64_t i = 0; i < channels; i += 64 / static_cast<std::int64_t>(sizeof(E))) hwy::Prefetch(map + (h * width + w) * pixel + i);
 }
 /// Tiles from a prefetch to its use: about 100 ns of transforms.
 HWY_INLINE std::int64_t tiles_ahead(std::int64_t channels) { return std::max<std::int64_t>(1, 128 / channels); }
 
 /// The tiles first + [begin, end) of a block of `count`.
-void input(float* v, const float* x, const float* zeros, const G& g, std::int64_t first, std::int64_t count, std::int64_t begin, std::int64_t end) {
+template <class E> void input(float* v, const E* x, const float* zeros, const G& g, std::int64_t first, std::int64_t count, std::int64_t begin, std::int64_t end) {
     const std::int64_t stride = G::point_stride(count, g.channels), line = g.width * g.x_pixel, ahead = tiles_ahead(g.channels);
     v += begin * lanes;
     for (std::int64_t t = begin; t < end; ++t, v += lanes) {
         const Tile tile(g, first + t);
         const std::int64_t h = tile.line - g.before_h, w = tile.column - g.before_w;
-        const float* map = x + tile.sample * g.height * line;
+        const E* map = x + tile.sample * g.height * line;
         if (t + ahead < end) {
             const Tile next(g, first + t + ahead);  // its lower right 4 x 4: the rest belongs to tiles before it
             prefetch(x + next.sample * g.height * line, g.channels, g.x_pixel, g.height, g.width, next.line - g.before_h + 2, std::max<std::int64_t>(0, next.column - g.before_w + 2));
         }
         if (h >= 0 && w >= 0 && h + 6 <= g.height && w + 6 <= g.width) {
-            const float* corner = map + h * line + w * g.x_pixel;
-            for (std::int64_t c = 0; c < g.channels; c += lanes) input_tile(v + c * count, stride, Inside{corner + c, line, g.x_pixel});
+            const E* corner = map + h * line + w * g.x_pixel;
+            for (std::int64_t c = 0; c < g.channels; c += lanes) input_tile(v + c * count, stride, Inside<E>{corner + c, line, g.x_pixel});
             continue;
         }
-        const float* places[6][6];
+        const E* places[6][6];
         for (int i = 0; i < 6; ++i)
             for (int j = 0; j < 6; ++j)
-                places[i][j] = h + i >= 0 && h + i < g.height && w + j >= 0 && w + j < g.width ? map + (h + i) * line + (w + j) * g.x_pixel : zeros;
-        for (std::int64_t c = 0; c < g.channels; c += lanes) input_tile(v + c * count, stride, AtEdge{places, c});
+                places[i][j] = h + i >= 0 && h + i < g.height && w + j >= 0 && w + j < g.width ? map + (h + i) * line + (w + j) * g.x_pixel : reinterpret_cast<const E*>(zeros);
+        for (std::int64_t c = 0; c < g.channels; c += lanes) input_tile(v + c * count, stride, AtEdge<E>{places, c});
     }
 }
 #endif
