@@ -32,7 +32,9 @@ constexpr double kink_limit = 6.3e-2;
 /// All but the gradients of the weights of same(): sums of many terms that may cancel, and those of its convolution, which has tests of its own.
 void expect_near(const test::Compared& c, const test::Compared::Outcome& got, const test::Compared::Outcome& want, double limit) {
     for (std::size_t o = 0; o < want.outputs.size(); ++o)
-        if (const std::string& name = c.built.graph.outputs()[o].first; !name.starts_with("dsame")) EXPECT_LT(test::relative_l2(got.outputs[o], want.outputs[o]), limit) << name;
+        if (const std::string& name = c.built.graph.outputs()[o].first; !name.starts_with("dsame")) {
+            EXPECT_LT(test::relative_l2(got.outputs[o], want.outputs[o]), limit) << name;
+        }
     for (const auto& [parameter, value] : c.built.graph.updates())
         EXPECT_LT(test::relative_l2(got.parameters.at(parameter.path()), want.parameters.at(parameter.path())), limit) << "updated " << parameter.path();
 }
