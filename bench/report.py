@@ -70,7 +70,7 @@ def table(document, kind, precision):
 
 def markdown(document):
     machine = document["machine"]
-    versions = ", ".join(f"{name} {version}" for name, version in sorted(machine["versions"].items()) if name != "fovea")
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(machine["versions"].items()) if not name.startswith("fovea"))
     lines = [f"{machine['date']}, {machine['cpu']}, {machine['cores']} cores, {machine['threads']} threads, {machine['rounds']} rounds of {machine['seconds']} s, "
              f"{machine['wall_s'] / 60:.1f} minutes; {versions}. Minimum (median); ratio of minima, peer / fovea; memory: peak of the process; start: from the start of the "
              f"process to the first answer; spread: between the best two rounds. Other programs took {100 * machine['busy_with_others']:.0f} % of the cores' time.", ""]
