@@ -15,6 +15,7 @@
 #include "core/memory.h"
 #include "core/text.h"
 #include "data/formats.h"
+#include "image/codecs.h"
 
 namespace fovea {
 
@@ -247,12 +248,7 @@ private:
 };
 
 std::string_view ending_of(std::span<const std::byte> picture) {
-    const auto begins = [&](std::string_view text) { return picture.size() >= text.size() && std::memcmp(picture.data(), text.data(), text.size()) == 0; };
-    if (begins("\xff\xd8\xff")) return "jpg";
-    if (begins("\x89PNG")) return "png";
-    if (begins("RIFF")) return "webp";
-    if (begins("BM")) return "bmp";
-    return "ppm";
+    return is_jpeg(picture) ? "jpg" : is_png(picture) ? "png" : is_webp(picture) ? "webp" : is_bmp(picture) ? "bmp" : "ppm";
 }
 
 }  // namespace
