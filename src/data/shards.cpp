@@ -8,11 +8,8 @@
 
 #include <archive.h>
 #include <archive_entry.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "core/memory.h"
+#include "core/mapped_file.h"
 #include "core/text.h"
 #include "data/formats.h"
 #include "image/codecs.h"
@@ -108,15 +105,10 @@ struct Shard {
 };
 
 Shard open_shard(const fs::path& path, std::vector<std::string>& damaged) {
-    Shard shard{.path = path.string()};
-    const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    require<FormatError>(file >= 0, "open '{}': {}", shard.path, std::strerror(errno));
-    struct stat info {};
-    const bool has_size = ::fstat(file, &info) == 0 && S_ISREG(info.st_mode);
-    shard.bytes = has_size ? static_cast<std::size_t>(info.st_size) : 0;
-    if (shard.bytes > 0) shard.memory = map_file(file, 0, shard.bytes);
-    ::close(file);
-    require<FormatError>(shard.memory != nullptr, "open '{}': {}", shard.path, has_size && shard.bytes == 0 ? "the shard is empty" : "not a file that can be mapped");
+    const MappedFile file(path.string());
+    require<FormatError>(!file.bytes().empty(), "open '{}': the shard is empty", path.string());
+    // The mapping without the open file: a set may have more shards than a process may have files.
+    Shard shard{.path = path.string(), .memory = file.piece(0, file.bytes().size()), .bytes = file.bytes().size(), .samples = {}};
     shard.samples = parse_shard({shard.memory.get(), shard.bytes}, shard.path, damaged);
     return shard;
 }

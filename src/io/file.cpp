@@ -9,33 +9,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/memory.h"
 #include "core/text.h"
 #include "fovea/io.h"
 
 namespace fovea {
 
-/// Owns a file descriptor.
-class Descriptor {
-public:
-    explicit Descriptor(int fd) : fd_(fd) {}
-    ~Descriptor() {
-        if (fd_ >= 0) ::close(fd_);
-    }
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-    [[nodiscard]] int get() const { return fd_; }
-    /// Closes and reports what close() says: on some file systems a full disk is first noticed here.
-    [[nodiscard]] bool close() { return ::close(std::exchange(fd_, -1)) == 0; }
-
-private:
-    int fd_;
-};
-
 namespace {
-
-// A tensor smaller than this lies in the one mapping of the file: a mapping of its own takes a call and some pages.
-constexpr std::size_t own_piece_bytes = std::size_t{1} << 20;
 
 [[nodiscard]] std::string reason(int error) { return std::strerror(error); }
 
@@ -49,24 +28,6 @@ struct TemporaryFile {
 };
 
 }  // namespace
-
-MappedFile::MappedFile(const std::string& path) : path_(path), file_(std::make_shared<const Descriptor>(::open(path.c_str(), O_RDONLY | O_CLOEXEC))) {
-    require<Error>(file_->get() >= 0, "read '{}': {}", path, reason(errno));
-    struct stat info {};
-    require<Error>(::fstat(file_->get(), &info) == 0, "read '{}': {}", path, reason(errno));
-    require<Error>(S_ISREG(info.st_mode), "read '{}': not a regular file", path);
-    size_ = static_cast<std::size_t>(info.st_size);
-    if (size_ == 0) return;
-    data_ = map_file(file_->get(), 0, size_);
-    require<Error>(data_ != nullptr, "read '{}': {}", path, reason(errno));
-}
-
-std::shared_ptr<std::byte[]> MappedFile::piece(std::size_t from, std::size_t size) const {
-    if (size < own_piece_bytes) return {data_, data_.get() + from};
-    std::shared_ptr<std::byte[]> own = map_file(file_->get(), from, size);
-    require<Error>(own != nullptr, "read '{}': {}", path_, reason(errno));
-    return own;
-}
 
 Tensor Source::tensor(std::span<const std::byte> from, Stored stored, const Shape& shape) const {
     const DType dtype = held_as(stored);
