@@ -37,7 +37,8 @@ Executable compiled(const Graph& graph, std::int64_t batch, bool is_training, Re
 
 MemoryUse memory_of(const Executable& executable, const Graph& graph) {
     const Executable::Impl& program = executable.impl();
-    MemoryUse use{.activations = allocated(program.arena_bytes) + static_cast<std::size_t>(threads()) * allocated(program.workspace_bytes)};
+    const auto most = static_cast<std::size_t>(program.context.is_serial ? 1 : threads());
+    MemoryUse use{.activations = allocated(program.arena_bytes) + most * (allocated(program.workspace_bytes) + allocated(program.local_bytes))};
     for (const auto& [parameter, buffer] : program.packed) use.derived += allocated(program.buffers[static_cast<std::size_t>(buffer)].bytes);
     std::map<std::string, std::size_t> in_layout;
     for (std::size_t i = 0; i < program.parameters.size(); ++i) {

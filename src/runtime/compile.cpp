@@ -90,10 +90,10 @@ public:
             p_.output_buffers.push_back(in_layout(value, nullptr));
         }
         finish_updates();
-        p_.stages = plan_stages(p_.items, p_.buffers, p_.context.parts());
         std::vector<int> kept = p_.output_buffers;
         for (const auto& [parameter, buffer] : p_.copies) kept.push_back(buffer);
-        p_.arena_bytes = plan_memory(p_.items, p_.buffers, p_.stages, kept);
+        plan_stages(p_, kept);
+        plan_memory(p_, kept);
         for (const Item& item : p_.items) {
             p_.plan.push_back(item.line);
             p_.workspace_bytes = std::max(p_.workspace_bytes, item.kernel.workspace_bytes);
@@ -488,11 +488,11 @@ Executable compile(const Graph& graph, const std::map<std::string, Shape>& input
         if (options.inference && mode != Recompute::none) break;
         // The scratch of what is made twice may outweigh small maps: the smallest arena up to the mode asked for is taken.
         auto program = planned(mode);
-        if (!least || program->arena_bytes < least->arena_bytes) least = std::move(program);
+        if (!least || program->session_bytes() < least->session_bytes()) least = std::move(program);
         if (!options.inference && mode < options.recompute) continue;
-        if (options.memory_limit == 0 || least->arena_bytes <= options.memory_limit) return Executable(std::move(least));
+        if (options.memory_limit == 0 || least->session_bytes() <= options.memory_limit) return Executable(std::move(least));
     }
-    fail<Error>("compile: the arena takes {} bytes{}, the limit is {}; a smaller batch takes less", least->arena_bytes,
+    fail<Error>("compile: the arena takes {} bytes{}, the limit is {}; a smaller batch takes less", least->session_bytes(),
                         options.inference ? "" : " whatever is made again", options.memory_limit);
 }
 

@@ -13,7 +13,8 @@ namespace fovea {
 
 /// A value in memory. `root` is the buffer whose bytes it shares (itself, or what it is a view or an in-place update of).
 struct Buffer {
-    enum class Place { arena, input, parameter, constant, packed };
+    /// local: written and read by rows inside one stage, so that a thread needs the rows of the part it works on, in memory of its own.
+    enum class Place { arena, local, input, parameter, constant, packed };
     Type type;
     Layout layout;
     std::size_t bytes = 0;
@@ -21,7 +22,8 @@ struct Buffer {
     int index = -1;            ///< of the input, parameter, constant or packed parameter
     int root = -1;
     std::size_t shift = 0;     ///< of a slice: bytes from where its root begins
-    std::size_t offset = 0;    ///< in the arena
+    std::size_t offset = 0;    ///< in the arena, or in a thread's local memory
+    std::size_t row_bytes = 0; ///< local: of a row of the root
     std::string path;
 };
 
@@ -30,6 +32,7 @@ struct Item {
     Kernel kernel;
     std::vector<int> in, out;         ///< buffer ids, -1 for absent or shape-only inputs
     std::size_t scratch_offset = 0;   ///< in the arena
+    bool has_locals = false;          ///< some of its buffers are local
     PlanLine line;
 };
 
@@ -60,6 +63,9 @@ struct Executable::Impl {
     std::size_t arena_bytes = 0;
     Recomputed recomputed;
     std::size_t workspace_bytes = 0;              ///< of each thread
+    std::size_t local_bytes = 0;                  ///< of each thread: its local buffers, behind the workspace
+    /// What a session takes: the arena, and what each thread that has parts to do takes for itself.
+    [[nodiscard]] std::size_t session_bytes() const;
     std::vector<PlanLine> plan;
     std::vector<std::string> fallbacks;
     /// Inference: values that depend on parameters alone (folded weights), computed once when a State is adopted.
@@ -67,10 +73,12 @@ struct Executable::Impl {
     std::set<std::string> derived;                ///< names among `parameters` that the prologue makes
 };
 
-/// Groups the phases of the items into stages; see Phase for what may share one. `row_parts`: what the batch is cut into.
-[[nodiscard]] std::vector<Stage> plan_stages(const std::vector<Item>& items, const std::vector<Buffer>& buffers, int row_parts);
-/// Gives every arena buffer and scratch an offset so that nothing alive at the same stage overlaps. Returns the arena's size.
-[[nodiscard]] std::size_t plan_memory(std::vector<Item>& items, std::vector<Buffer>& buffers, const std::vector<Stage>& stages, const std::vector<int>& kept);
+/// Groups the phases of the items into stages (see Phase for what may share one) and makes buffers local that live inside one. `kept`: buffers
+/// read after the run.
+void plan_stages(Executable::Impl& program, const std::vector<int>& kept);
+/// Gives every arena buffer and scratch an offset so that nothing alive at the same stage overlaps, and every local buffer one so that nothing
+/// alive at the same phase does.
+void plan_memory(Executable::Impl& program, const std::vector<int>& kept);
 
 /// Memory for kernels: 64-byte aligned, huge pages asked for where it is large.
 class AlignedBytes {

@@ -23,7 +23,11 @@ const std::vector<ParameterInfo>& Executable::parameters() const { return impl_-
 const std::vector<PlanLine>& Executable::plan() const { return impl_->plan; }
 const std::vector<std::string>& Executable::fallbacks() const { return impl_->fallbacks; }
 const Graph& Executable::graph() const { return impl_->graph; }
-std::size_t Executable::arena_bytes() const { return impl_->arena_bytes; }
+std::size_t Executable::arena_bytes() const { return impl_->session_bytes(); }
+std::size_t Executable::Impl::session_bytes() const {
+    const int most = context.is_serial ? 1 : std::min(threads(), std::max(1, context.parts()));
+    return arena_bytes + static_cast<std::size_t>(most) * local_bytes;
+}
 const Recomputed& Executable::recomputed() const { return impl_->recomputed; }
 
 std::string Executable::explain_plan() const {
@@ -40,8 +44,10 @@ std::string Executable::explain_plan() const {
     for (const PlanLine& line : plan())
         text += fmt::format("{:<{}}  {:<{}}  {:<{}}  {:<{}}  {:>10}  {}\n", line.path, path, line.op, op, line.kernel, kernel, line.layout, layout,
                             human_bytes(static_cast<double>(line.bytes)), line.fused);
-    text += fmt::format("{} kernels in {} stages; arena {}; {} reorders ({})\n", plan().size(), impl_->stages.size(), human_bytes(static_cast<double>(arena_bytes())), reorders,
+    const auto locals = std::ranges::count_if(impl_->buffers, [&](const Buffer& buffer) { return buffer.place == Buffer::Place::local && &buffer == &impl_->buffers[static_cast<std::size_t>(buffer.root)]; });
+    text += fmt::format("{} kernels in {} stages; arena {}; {} reorders ({})\n", plan().size(), impl_->stages.size(), human_bytes(static_cast<double>(impl_->arena_bytes)), reorders,
                         human_bytes(static_cast<double>(reordered_bytes)));
+    if (locals > 0) text += fmt::format("{} buffers live inside a stage, in {} of each thread\n", locals, human_bytes(static_cast<double>(impl_->local_bytes)));
     if (concats > 0) text += fmt::format("{} of {} concats in place", placed, concats) + (placed < concats ? fmt::format(", the others copy {}", human_bytes(static_cast<double>(copied_bytes / 2))) : "") + "\n";
     for (const std::string& fallback : fallbacks()) text += "fallback: " + fallback + "\n";
     return text;

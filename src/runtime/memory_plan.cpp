@@ -1,4 +1,5 @@
-// Liveness in stages, then placement: largest first, each at the lowest offset where it meets nothing that lives at the same time.
+// Liveness, then placement: largest first, each at the lowest offset where it meets nothing that lives at the same time. In the arena time goes
+// by stages, in the threads' local memory by phases: a part goes through them in order.
 #include <algorithm>
 
 #include "runtime/executable.h"
@@ -9,13 +10,13 @@ namespace {
 
 struct Interval {
     std::size_t bytes = 0;
-    int first = -1, last = -1;  // stages
+    int first = -1, last = -1;  // stages or phases
     std::size_t offset = 0;
     std::size_t* target = nullptr;
 
-    void touch(int stage) {
-        if (first < 0) first = stage;
-        last = std::max(last, stage);
+    void touch(int time) {
+        if (first < 0) first = time;
+        last = std::max(last, time);
     }
 };
 
@@ -45,33 +46,47 @@ std::size_t place(std::vector<Interval>& intervals) {
 
 }  // namespace
 
-std::size_t plan_memory(std::vector<Item>& items, std::vector<Buffer>& buffers, const std::vector<Stage>& stages, const std::vector<int>& kept) {
-    std::vector<Interval> intervals(buffers.size() + items.size());
+void plan_memory(Executable::Impl& program, const std::vector<int>& kept) {
+    std::vector<Buffer>& buffers = program.buffers;
+    std::vector<Item>& items = program.items;
+    const auto buffer_at = [&](int b) -> Buffer& { return buffers[static_cast<std::size_t>(b)]; };
+    const auto& bounds = program.context.row_bounds;
+    std::int64_t most_rows = 0;
+    for (std::size_t p = 0; p + 1 < bounds.size(); ++p) most_rows = std::max(most_rows, bounds[p + 1] - bounds[p]);
+    std::vector<Interval> shared(buffers.size() + items.size()), local(buffers.size());
     for (std::size_t b = 0; b < buffers.size(); ++b) {
-        const Buffer& buffer = buffers[b];
-        if (buffer.place == Buffer::Place::arena && buffer.root == static_cast<int>(b)) intervals[b].bytes = rounded(buffer.bytes);
-        intervals[b].target = &buffers[b].offset;
+        Buffer& buffer = buffers[b];
+        if (buffer.root != static_cast<int>(b)) continue;
+        if (buffer.place == Buffer::Place::arena) shared[b].bytes = rounded(buffer.bytes);
+        if (buffer.place == Buffer::Place::local) local[b].bytes = rounded(buffer.row_bytes * static_cast<std::size_t>(most_rows));
+        shared[b].target = local[b].target = &buffer.offset;
     }
     for (std::size_t i = 0; i < items.size(); ++i) {
-        intervals[buffers.size() + i].bytes = rounded(items[i].kernel.scratch_bytes);
-        intervals[buffers.size() + i].target = &items[i].scratch_offset;
+        shared[buffers.size() + i].bytes = rounded(items[i].kernel.scratch_bytes);
+        shared[buffers.size() + i].target = &items[i].scratch_offset;
     }
-    for (std::size_t s = 0; s < stages.size(); ++s) {
-        const int stage = static_cast<int>(s);
-        for (const auto& [item, phase] : stages[s].phases) {
+    int time = 0;
+    for (std::size_t s = 0; s < program.stages.size(); ++s)
+        for (const auto& [item, phase] : program.stages[s].phases) {
             const Item& it = items[static_cast<std::size_t>(item)];
             // A buffer is alive over all phases of every item that touches it.
-            for (int buffer : it.in)
-                if (buffer >= 0) intervals[static_cast<std::size_t>(buffers[static_cast<std::size_t>(buffer)].root)].touch(stage);
-            for (int buffer : it.out)
-                if (buffer >= 0) intervals[static_cast<std::size_t>(buffers[static_cast<std::size_t>(buffer)].root)].touch(stage);
-            intervals[buffers.size() + static_cast<std::size_t>(item)].touch(stage);
+            for (const auto* touched : {&it.in, &it.out})
+                for (int buffer : *touched) {
+                    if (buffer < 0) continue;
+                    const auto root = static_cast<std::size_t>(buffer_at(buffer).root);
+                    shared[root].touch(static_cast<int>(s));
+                    local[root].touch(time);
+                }
+            shared[buffers.size() + static_cast<std::size_t>(item)].touch(static_cast<int>(s));
+            ++time;
         }
-    }
-    for (int buffer : kept) intervals[static_cast<std::size_t>(buffers[static_cast<std::size_t>(buffer)].root)].touch(static_cast<int>(stages.size()));
-    const std::size_t total = place(intervals);
-    for (Buffer& buffer : buffers) buffer.offset = buffers[static_cast<std::size_t>(buffer.root)].offset + buffer.shift;
-    return total;
+    for (int buffer : kept) shared[static_cast<std::size_t>(buffer_at(buffer).root)].touch(static_cast<int>(program.stages.size()));
+    program.arena_bytes = place(shared);
+    program.local_bytes = place(local);
+    for (Buffer& buffer : buffers) buffer.offset = buffer_at(buffer.root).offset + buffer.shift;
+    for (Item& item : items)
+        for (const auto* touched : {&item.in, &item.out})
+            for (int buffer : *touched) item.has_locals |= buffer >= 0 && buffer_at(buffer).place == Buffer::Place::local;
 }
 
 }  // namespace fovea

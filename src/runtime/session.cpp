@@ -57,6 +57,7 @@ struct Session::Impl final : Stages {
             const Buffer& buffer = program.buffers[b];
             switch (buffer.place) {
                 case Buffer::Place::arena: pointers[b] = arena.data() + buffer.offset; break;
+                case Buffer::Place::local: pointers[b] = nullptr; break;  // each thread's own
                 case Buffer::Place::input: pointers[b] = const_cast<std::byte*>(inputs[static_cast<std::size_t>(buffer.index)]); break;
                 case Buffer::Place::parameter: pointers[b] = held[static_cast<std::size_t>(buffer.index)].data(); break;
                 case Buffer::Place::packed: pointers[b] = held_packed[static_cast<std::size_t>(buffer.index)].data(); break;
@@ -70,11 +71,34 @@ struct Session::Impl final : Stages {
         }
     }
 
+    /// What a thread has for itself.
+    struct Memory {
+        Memory(std::size_t workspace_bytes, std::size_t local_bytes) : workspace(workspace_bytes), locals(local_bytes) {}
+        AlignedBytes workspace, locals;
+        Bound bound;  // of the call
+    };
+
+    /// The addresses of an item for one part: of a local buffer only the part's rows are there, and kernels count rows from the batch's first.
+    const Bound& with_locals(const Item& item, const Bound& shared, const Part& part, Memory& mine) const {
+        const auto place = [&](const std::vector<int>& buffers, const std::vector<std::byte*>& from, std::vector<std::byte*>& to) {
+            to.assign(from.begin(), from.end());
+            for (std::size_t i = 0; i < buffers.size(); ++i) {
+                if (buffers[i] < 0) continue;
+                const Buffer& buffer = program.buffers[static_cast<std::size_t>(buffers[i])];
+                if (buffer.place == Buffer::Place::local) to[i] = mine.locals.data() + buffer.offset - static_cast<std::size_t>(part.begin) * buffer.row_bytes;
+            }
+        };
+        place(item.in, shared.in, mine.bound.in);
+        place(item.out, shared.out, mine.bound.out);
+        return mine.bound;
+    }
+
     void call(const std::pair<int, int>& place, const Part& part, int thread) {
         const Item& it = program.items[static_cast<std::size_t>(place.first)];
         const Phase& phase = it.kernel.phases[static_cast<std::size_t>(place.second)];
-        const Bound& b = bound[static_cast<std::size_t>(place.first)];
-        const KernelArgs args{b.in, b.out, arena.data() + it.scratch_offset, workspaces[static_cast<std::size_t>(thread)].data(), options.seed, options.step};
+        Memory& mine = memories[static_cast<std::size_t>(thread)];
+        const Bound& b = it.has_locals ? with_locals(it, bound[static_cast<std::size_t>(place.first)], part, mine) : bound[static_cast<std::size_t>(place.first)];
+        const KernelArgs args{b.in, b.out, arena.data() + it.scratch_offset, mine.workspace.data(), options.seed, options.step};
         if (!profiling) return phase.run(args, part);
         const auto start = Clock::now();
         phase.run(args, part);
@@ -101,7 +125,7 @@ struct Session::Impl final : Stages {
 
     void run_stages() {
         const int count = is_shared ? threads() : 1;
-        while (workspaces.size() < static_cast<std::size_t>(count)) workspaces.emplace_back(program.workspace_bytes);
+        while (memories.size() < static_cast<std::size_t>(count)) memories.emplace_back(program.workspace_bytes, program.local_bytes);
         if (count == 1) return run_alone();
         if (!team || team->most_threads() < count) {
             std::size_t most_pieces = 1;
@@ -124,7 +148,7 @@ struct Session::Impl final : Stages {
     AlignedBytes arena;
     std::vector<std::byte*> pointers;
     std::vector<Bound> bound;
-    std::vector<AlignedBytes> workspaces;  // one per thread
+    std::vector<Memory> memories;  // one per thread
     std::vector<AlignedBytes> held, held_packed;  // keeps parameters alive while another session changes their layout
     std::uint64_t version = 0, bound_version = 0;
     std::vector<const std::byte*> bound_inputs;
