@@ -115,8 +115,8 @@ struct PlanContext {
     [[nodiscard]] int parts() const { return static_cast<int>(row_bounds.size()) - 1; }
     /// Row phases pay when there are enough rows for every core; below that kernels cut their work themselves.
     [[nodiscard]] bool is_sharded() const { return parts() >= 4; }
-    /// Few rows, and several threads to cut the work of a kernel for.
-    [[nodiscard]] bool has_team() const { return !is_sharded() && !is_serial; }
+    /// Too few for a part on every core, in a program worth several threads: kernels cut a sample's work.
+    [[nodiscard]] bool has_few_samples() const { return !is_sharded() && !is_serial; }
 };
 
 /// How values lie that a concat joins along the channels: each part, and the whole.

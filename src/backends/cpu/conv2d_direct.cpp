@@ -10,7 +10,7 @@ namespace {
 /// Worth it beside oneDNN's kernels, which are as fast per core (docs/benchmarks.md): with few samples, where those bring threads of their
 /// own and ours are cut into pieces of even size; and before an activation with an exponential or several branches, which ours end in.
 bool is_chosen(const Node& node, const PlanContext& context, const std::optional<Epilogue>& epilogue) {
-    if (context.has_team()) return true;
+    if (context.has_few_samples()) return true;
     using Kind = Epilogue::Kind;
     return context.is_sharded() && epilogue && (epilogue->kind == Kind::silu || epilogue->kind == Kind::sigmoid || epilogue->kind == Kind::hard_swish) && node.outputs[0].shape[0] == context.rows;
 }

@@ -36,7 +36,7 @@ constexpr std::int64_t core_bytes = 768 << 10;  // matrices that stay in a core'
 /// The unsharded plan works on all tiles at once, in three steps, when the matrices are large and the tiles few.
 bool in_three_steps(const PlanContext& context, const G& g, std::int64_t samples) {
     constexpr std::int64_t few_blocks = 8;
-    return context.has_team() && g.matrix_bytes() > core_bytes && samples * g.tiles() < few_blocks * g.block;
+    return context.has_few_samples() && g.matrix_bytes() > core_bytes && samples * g.tiles() < few_blocks * g.block;
 }
 
 /// Times the matrices are read from end to end.

@@ -62,7 +62,7 @@ std::vector<ConvPiece> pieces_of(const PlanContext& context, const ConvLines& li
     constexpr std::int64_t piece_work = 2 << 20, element_work = 16, most_pieces = 8, cached_weights = 64 << 10, least_pixels = 24;
     const std::int64_t samples = made[0], pixels = made.elements() / made[1];
     const std::int64_t most = weights > cached_weights ? std::clamp<std::int64_t>(pixels / least_pixels, 1, most_pieces) : most_pieces;
-    const std::int64_t wanted = context.has_team() ? std::clamp<std::int64_t>((macs + element_work * made.elements()) / piece_work, 1, most) : 1;
+    const std::int64_t wanted = context.has_few_samples() ? std::clamp<std::int64_t>((macs + element_work * made.elements()) / piece_work, 1, most) : 1;
     if (wanted <= samples) return grouped(lines, samples, wanted);
     const std::int64_t each = (wanted + samples - 1) / samples;
     return is_gradient ? striped_gradient(lines, samples, each) : striped(lines, samples, each);
