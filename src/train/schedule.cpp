@@ -27,8 +27,19 @@ double cosine(const Cosine& spec, double lr, const ScheduleTime& time) {
     double t = elapsed(time, spec.per_step);
     double period = spec.period > 0 ? spec.period : static_cast<double>(time.epochs);
     if (spec.restart_factor > 0) {
-        // 1e-9 of an epoch: a restart is due although t, a sum of fractions, may fall short of it by rounding.
-        while (t >= period - 1e-9) t = std::max(0.0, t - period), period *= spec.restart_factor;
+        // A restart is due although t, a sum of fractions, may fall short of it by rounding; shorter periods restart at every step.
+        constexpr double rounding = 1e-9;  // of an epoch
+        period = std::max(period, rounding);
+        const double growth = spec.restart_factor - 1;
+        if (growth > 0) {
+            // Period k begins at period (factor^k - 1) / growth; the last one that has begun.
+            const double log_factor = std::log1p(growth), k = std::floor(std::log1p((t + rounding) / period * growth) / log_factor);
+            t = std::max(0.0, t - period * std::expm1(k * log_factor) / growth);
+            period *= std::exp(k * log_factor);
+        } else {
+            t = std::fmod(t, period);
+        }
+        if (t >= period - rounding) t = 0, period *= spec.restart_factor;
     }
     return cosine_between(lr, spec.min_lr, t / period);
 }
@@ -146,7 +157,8 @@ Schedule make_schedule(std::string_view name, const std::map<std::string, double
         options.take("min_lr", s.min_lr);
         options.take("restart_factor", s.restart_factor);
         options.take("per_step", s.per_step);
-        require<ArgumentError>(s.restart_factor == 0 || s.restart_factor >= 1, "schedule 'cosine': restart_factor is 0 (no restarts) or at least 1, got {}", s.restart_factor);
+        require<ArgumentError>(s.restart_factor == 0 || (s.restart_factor >= 1 && s.restart_factor <= 1e6), "schedule 'cosine': restart_factor is 0 (no restarts) or from 1 to 1e6, got {}",
+                               s.restart_factor);
         schedule.kind = s;
     } else if (name == "one-cycle") {
         OneCycle s;

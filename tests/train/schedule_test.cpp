@@ -1,3 +1,4 @@
+#include <cmath>
 #include <fstream>
 #include <sstream>
 
@@ -55,6 +56,19 @@ TEST(Schedule, CosineOverTheRunEqualsPyTorchEpochByEpoch) { expect_values("cosin
 TEST(Schedule, CosineOverTheRunEqualsPyTorchStepByStep) { expect_values("cosine", {Cosine{.min_lr = 0.01}}, 0.3, 4, 5); }
 TEST(Schedule, CosineRestartsEqualPyTorch) { expect_values("cosine_restarts", {Cosine{.period = 4, .min_lr = 0.001, .restart_factor = 2}}, 0.3, 30, 1); }
 TEST(Schedule, CosineRestartsEqualPyTorchStepByStep) { expect_values("cosine_equal_restarts", {Cosine{.period = 0.5, .restart_factor = 1}}, 0.3, 2, 10); }
+TEST(Schedule, CosineRestartsCostTheSameHoweverManyLieBehind) {
+    // 1e15 periods of a nanoepoch: each step begins one. Counting them one by one would take a week.
+    EXPECT_EQ(schedule_at({Cosine{.period = 1e-9, .restart_factor = 1}}, 0.3, {1'000'000, 3, 10, 2'000'000, {}}).lr, 0.3);
+    EXPECT_EQ(schedule_at({Cosine{.period = 1e-300, .restart_factor = 1e6}}, 0.3, {0, 0, 10, 20, {}}).lr, 0.3);
+    // The middle of period 40 of 0.25 epochs that grow by a hundredth each, from the sum of those before: half way between 0.3 and 0.1.
+    double start = 0, period = 0.25;
+    for (int k = 0; k < 40; ++k) start += period, period *= 1.01;
+    const auto step = static_cast<std::int64_t>(std::llround((start + period / 2) * 1e9));
+    // A billionth of an epoch of 0.37 moves the cosine by 1e-8.
+    EXPECT_NEAR(schedule_at({Cosine{.period = 0.25, .min_lr = 0.1, .restart_factor = 1.01}}, 0.3, {0, step, 1'000'000'000, 20, {}}).lr, 0.2, 1e-8);
+    EXPECT_EQ(test::message_of<ArgumentError>([] { (void)make_schedule("cosine", {{"restart_factor", 0.5}}); }), "schedule 'cosine': restart_factor is 0 (no restarts) or from 1 to 1e6, got 0.5");
+}
+
 TEST(Schedule, OneCycleEqualsPyTorchWithItsMomentum) {
     EXPECT_EQ(golden("one_cycle").momentum.front(), 0.95);
     expect_values("one_cycle", {OneCycle{}}, 0.4, 5, 10);
