@@ -1,7 +1,8 @@
-// Data sets on disk -> batches of f32 NCHW: Dataset, augmentation, Loader.
+// Data sets on disk -> batches of f32 NCHW: Dataset, Loader.
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "fovea/core.h"
+#include "fovea/data/augment.h"
 #include "fovea/image.h"
 
 namespace fovea {
@@ -46,8 +48,8 @@ public:
     [[nodiscard]] virtual std::int64_t label(std::int64_t index) const = 0;
     /// Throws FormatError when this picture is damaged.
     [[nodiscard]] virtual Sample get(std::int64_t index) const = 0;
-    /// get(), of a JPEG perhaps smaller, its shorter side at least twice `side` (DecodeLimits::draft_side).
-    [[nodiscard]] virtual Sample get_draft(std::int64_t index, std::int64_t side) const;
+    /// get() of the part and at the size that `limits` ask for.
+    [[nodiscard]] virtual Sample get_part(std::int64_t index, const DecodeLimits& limits) const;
     /// The H * W * C bytes of a picture that is in memory; nullptr where get() has to decode it.
     [[nodiscard]] virtual const std::uint8_t* pixels(std::int64_t index) const;
     /// The picture as a file: the file's own bytes, or PNG.
@@ -143,39 +145,19 @@ struct ChannelStatistics {
 };
 [[nodiscard]] ChannelStatistics channel_statistics(const Dataset& dataset);
 
-// ---- augmentation ---------------------------------------------------------------------------
-
-/// What stands beyond a picture's edge: 0 after normalising (pictures are padded once the mean is taken off, as He et al. 2015, 4.2),
-/// or black (torchvision's RandomCrop before Normalize).
-enum class PadFill : std::uint8_t { mean, black };
-
-/// Random changes of a training picture. Every draw depends on (seed, epoch, sample) alone.
-struct Augment {
-    int pad_crop = 0;          ///< border on each side, then a random crop of the old size (4 for CIFAR: He et al. 2015, 4.2)
-    PadFill pad_fill = PadFill::mean;
-    bool mirror = false;       ///< left <-> right for half of the pictures
-    bool random_crop = false;  ///< Preprocess's crop at a random place instead of the centre
-
-    // Uniform in plus or minus; applied together about the centre, sampled bilinearly once, black outside.
-    double rotate_deg = 0;
-    double shift = 0;      ///< pixels
-    double scale = 0;      ///< 0.1: factor 0.9 .. 1.1
-    double shear_deg = 0;
-
-    /// Simard et al. 2003, "Best Practices for Convolutional Neural Networks": a random field smoothed by a Gaussian of elastic_sigma
-    /// pixels and multiplied by elastic_alpha moves every pixel (4 and 34 for 29 x 29 digits). Off while elastic_alpha is 0.
-    double elastic_alpha = 0, elastic_sigma = 4;
-
-    friend bool operator==(const Augment&, const Augment&) = default;
-};
-
 // ---- batches --------------------------------------------------------------------------------
 
 struct Batch {
     Tensor images;                ///< f32 [N, C, H, W], normalised
     Tensor labels;                ///< i32 [N]
+    Tensor targets{};             ///< f32 [N, L], shares of the classes: only where augmentation mixes pictures
     std::int64_t skipped = 0;     ///< damaged pictures left out: N is smaller by as many
     std::int64_t epoch = 0, step = 0;  ///< a step of which every picture is damaged gives no batch; its count goes to the next
+};
+
+/// Where the loader's threads spent their time, in ns; summed over them.
+struct LoaderTimes {
+    std::atomic<std::int64_t> pictures = 0, decode = 0, resize = 0, augment = 0, normalise = 0;
 };
 
 struct LoaderSpec {
@@ -191,6 +173,10 @@ struct LoaderSpec {
     std::vector<double> weights{};
     /// Large JPEGs are decoded no larger than their resize needs (DecodeLimits::draft_side): faster, a little less exact.
     bool draft = false;
+    /// Repeated augmentation: an epoch has each of its pictures so many times, differently changed, and fewer of them. Hoffer et al. 2019,
+    /// arXiv:1901.09335. Needs shuffle.
+    std::int64_t repeats = 1;
+    LoaderTimes* times = nullptr;  ///< counts there, when given; outlives the loader
 };
 
 /// Weights with which every class is met equally often.

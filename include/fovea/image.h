@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -30,6 +31,12 @@ struct Image {
     friend bool operator==(const Image&, const Image&) = default;
 };
 
+/// A rectangle of a picture, in pixels.
+struct PixelRect {
+    std::int64_t x = 0, y = 0, width = 0, height = 0;
+    friend bool operator==(const PixelRect&, const PixelRect&) = default;
+};
+
 // ---- files ----------------------------------------------------------------------------------
 
 /// What a decoder accepts: a file of a few bytes may claim a picture of many gigabytes.
@@ -39,6 +46,9 @@ struct DecodeLimits {
     /// Above 0, a JPEG may come out smaller by 2, 4 or 8, the shorter side still twice as long as this: what a resize to it needs, several
     /// times faster for photographs. Pixels after the resize differ a little from those of the whole picture (Pillow's draft mode).
     std::int64_t draft_side = 0;
+    /// Called with the picture's size: only this part comes out, and of a JPEG little more is decoded, so that damage elsewhere may stay unseen.
+    /// With draft_side the part's shorter side counts, and what comes out is the part as it lies in the smaller picture.
+    std::function<PixelRect(std::int64_t width, std::int64_t height)> part{};
 };
 
 /// JPEG, PNG, WebP, BMP, PPM or PGM, told apart by their first bytes. `name` is only for messages; `channels` is 3 (RGB) or 1 (grey).
@@ -67,7 +77,12 @@ enum class Filter : std::uint8_t { nearest, box, bilinear, hamming, bicubic, lan
 /// Pillow's Image.resize: the filter is widened when shrinking (anti-aliasing), 22-bit fixed-point weights, horizontal pass
 /// first, u8 between the passes.
 [[nodiscard]] Image resize(const Image& image, std::int64_t width, std::int64_t height, Filter filter = Filter::bilinear);
+/// A part of what resize() gives, and only that is computed: the same pixels. `source` needs to be no more than the rectangle `at` of a picture
+/// of `size` (width, height) that the part depends on, see resize_source(); throws ArgumentError when it is less.
+[[nodiscard]] Image resize_part(const Image& source, const PixelRect& at, std::array<std::int64_t, 2> size, std::int64_t width, std::int64_t height, const PixelRect& part, Filter filter = Filter::bilinear);
+[[nodiscard]] PixelRect resize_source(std::array<std::int64_t, 2> size, std::int64_t width, std::int64_t height, const PixelRect& part, Filter filter = Filter::bilinear);
 /// torchvision's Resize(side): the longer side becomes int(side * longer / shorter).
+[[nodiscard]] std::array<std::int64_t, 2> shorter_side_size(std::int64_t width, std::int64_t height, std::int64_t side);
 [[nodiscard]] Image resize_shorter_side(const Image& image, std::int64_t side, Filter filter = Filter::bilinear);
 /// The part inside the image; throws ArgumentError when the rectangle leaves it.
 [[nodiscard]] Image crop(const Image& image, std::int64_t x, std::int64_t y, std::int64_t width, std::int64_t height);

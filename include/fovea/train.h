@@ -401,6 +401,9 @@ struct FitSpec {
     DatasetPtr train{}, validation{};///< validation may be empty
     Preprocess preprocess{};
     Augment augment{};
+    bool balanced = false;           ///< every class is met equally often
+    bool draft = true;               ///< training pictures: large JPEGs no larger than their resize needs
+    std::int64_t repeats = 1;        ///< repeated augmentation
     std::int64_t epochs = 1;
     std::int64_t batch = 128;
     bool drop_last = false;
@@ -536,6 +539,10 @@ struct Recipe {
     std::int64_t epochs = 10, batch = 128;
     bool drop_last = false;
     std::int64_t seed = 0;
+    double val_split = 0;                   ///< share of the training set that is held out and tested on, by a hash of each picture's key; 0: the test part
+    bool balanced = false;                  ///< every class is met equally often
+    bool draft = true;                      ///< large JPEGs of the training set are decoded no larger than their resize needs
+    std::int64_t repeats = 1;               ///< repeated augmentation
     Augment augment{};                      ///< augment.*; or augment = ["pad-crop", "mirror"]
     std::string optimizer = "sgd";          ///< optimizer.name; the other keys of the section are its options
     std::map<std::string, double> optimizer_options{};

@@ -14,7 +14,14 @@ std::string_view name_of(Split split) {
     return names[static_cast<std::size_t>(split)];
 }
 
-Sample Dataset::get_draft(std::int64_t index, std::int64_t) const { return get(index); }
+Sample Dataset::get_part(std::int64_t index, const DecodeLimits& limits) const {
+    Sample sample = get(index);
+    if (limits.part) {
+        const PixelRect part = limits.part(sample.image.width, sample.image.height);
+        sample.image = crop(sample.image, part.x, part.y, part.width, part.height);
+    }
+    return sample;
+}
 const std::uint8_t* Dataset::pixels(std::int64_t) const { return nullptr; }
 std::vector<std::byte> Dataset::encoded(std::int64_t index) const { return encode_png(get(index).image); }
 std::string Dataset::key(std::int64_t index) const { return std::to_string(index); }
@@ -90,7 +97,7 @@ public:
     std::vector<std::byte> encoded(std::int64_t index) const override { return whole_->encoded(checked(index)); }
     const std::vector<std::int64_t>& runs() const override { return runs_; }
     Sample get(std::int64_t index) const override { return whole_->get(checked(index)); }
-    Sample get_draft(std::int64_t index, std::int64_t side) const override { return whole_->get_draft(checked(index), side); }
+    Sample get_part(std::int64_t index, const DecodeLimits& limits) const override { return whole_->get_part(checked(index), limits); }
 
 private:
     std::int64_t checked(std::int64_t index) const {

@@ -8,8 +8,7 @@
 #include <thread>
 
 #include "core/text.h"
-#include "data/augment.h"
-#include "fovea/data.h"
+#include "data/picture_plan.h"
 
 namespace fovea {
 
@@ -33,16 +32,21 @@ private:
     std::vector<Tensor> tensors_;
 };
 
-/// [C, H, W] that every picture will have.
-Shape batch_image_shape(const Dataset& dataset, const Preprocess& p) {
-    const Shape shape = dataset.image_shape();
-    const std::int64_t channels = p.channels > 0 ? p.channels : shape[2];
-    if (p.crop_width > 0) return {channels, p.crop_height, p.crop_width};
-    if (p.resize_width > 0) return {channels, p.resize_height, p.resize_width};
-    require<ArgumentError>(shape[0] > 0, "loader: pictures of '{}' differ in size; give the preprocessing a crop or an exact resize", dataset.name());
-    if (p.resize_shorter == 0) return {channels, shape[0], shape[1]};
-    const Image resized = resize_shorter_side(Image(shape[1], shape[0], 1), p.resize_shorter, Filter::nearest);
-    return {channels, resized.height, resized.width};
+}  // namespace
+
+namespace {
+
+/// Which picture when; which of its appearances that is, where pictures come more than once.
+struct EpochOrder {
+    std::vector<std::int64_t> samples;
+    std::vector<std::int32_t> copies;
+};
+
+EpochOrder with_copies(std::vector<std::int64_t> samples, std::int64_t size) {
+    EpochOrder order{std::move(samples), {}};
+    std::vector<std::int32_t> met(static_cast<std::size_t>(size));
+    for (const std::int64_t sample : order.samples) order.copies.push_back(met[static_cast<std::size_t>(sample)]++);
+    return order;
 }
 
 }  // namespace
@@ -50,10 +54,8 @@ Shape batch_image_shape(const Dataset& dataset, const Preprocess& p) {
 struct Loader::Plan {
     DatasetPtr dataset;
     LoaderSpec spec;
-    NormaliseTable table;
-    Shape image_shape;        // [C, H, W]
+    std::optional<PicturePlan> pictures;
     std::int64_t steps = 0;
-    bool is_direct = false;   // the data set's bytes are what augmentation starts from
     mutable TensorPool pool;
 
     Plan(DatasetPtr d, LoaderSpec s) : dataset(std::move(d)), spec(std::move(s)) {
@@ -61,90 +63,46 @@ struct Loader::Plan {
         require<ArgumentError>(spec.batch >= 1, "loader: batch must be at least 1, got {}", spec.batch);
         require<ArgumentError>(spec.threads >= 0 && spec.threads <= 256 && spec.prefetch >= 1, "loader: threads must lie in 0..256 and prefetch be at least 1, got {} and {}",
                                spec.threads, spec.prefetch);
-        require<ArgumentError>(spec.augment.pad_crop >= 0 && std::abs(spec.augment.scale) < 1 && spec.augment.elastic_sigma > 0,
-                               "loader: augmentation needs pad_crop >= 0, scale < 1 and elastic_sigma > 0, got {}, {} and {}", spec.augment.pad_crop, spec.augment.scale,
-                               spec.augment.elastic_sigma);
         require<ArgumentError>(spec.weights.empty() || (spec.shuffle && static_cast<std::int64_t>(spec.weights.size()) == dataset->size()),
                                "loader: {} weights for {} pictures; there is one each, with shuffle", spec.weights.size(), dataset->size());
         require<ArgumentError>(std::ranges::all_of(spec.weights, [](double w) { return std::isfinite(w) && w >= 0; }) &&
                                    (spec.weights.empty() || std::ranges::any_of(spec.weights, [](double w) { return w > 0; })),
                                "loader: weights are finite, not negative and not all zero");
-        (void)apply_geometry(Image(64, 64, 3), spec.preprocess);  // contradictions show here, not in a worker
-        table = normalise_table(spec.preprocess);
-        image_shape = batch_image_shape(*dataset, spec.preprocess);
+        require<ArgumentError>(spec.repeats >= 1 && (spec.repeats == 1 || (spec.shuffle && spec.weights.empty())), "loader: repeats is at least 1, and above 1 needs shuffle without weights, got {}", spec.repeats);
+        pictures.emplace(*dataset, spec);
         const std::int64_t size = dataset->size();
         steps = spec.drop_last ? size / spec.batch : (size + spec.batch - 1) / spec.batch;
-        const Shape own = dataset->image_shape();
-        const Preprocess& p = spec.preprocess;
-        const bool is_resized = (p.resize_width > 0 && (p.resize_width != own[1] || p.resize_height != own[0])) ||
-                                (p.resize_shorter > 0 && p.resize_shorter != std::min(own[0], own[1]));
-        is_direct = size > 0 && dataset->pixels(0) && !is_resized && image_shape == Shape{own[2], own[0], own[1]};
     }
 
-    /// The side that a picture must keep for its resize; 0: all of it.
-    [[nodiscard]] std::int64_t draft_side() const { return std::max({spec.preprocess.resize_shorter, spec.preprocess.resize_width, spec.preprocess.resize_height}); }
-
-    /// Resize, crop (at random when asked for) and channels.
-    Image geometry(Image image, const Draws& draws) const {
-        Preprocess p = spec.preprocess;
-        if (!spec.augment.random_crop || p.crop_width == 0) return apply_geometry(image, p);
-        p.crop_width = p.crop_height = 0;
-        image = apply_geometry(image, p);
-        const std::int64_t width = spec.preprocess.crop_width, height = spec.preprocess.crop_height;
-        if (image.width < width || image.height < height) image = center_crop(image, std::max(width, image.width), std::max(height, image.height));
-        return crop(image, draws.below(Draws::crop_x, image.width - width + 1), draws.below(Draws::crop_y, image.height - height + 1), width, height);
-    }
-
-    /// Picture `sample` into `planes`; false when it is damaged.
-    bool prepare(std::int64_t sample, std::int64_t epoch, std::vector<std::uint8_t>& scratch, float* planes, std::int32_t& label) const {
-        const Draws draws(spec.seed, epoch, sample);
-        Image image;
-        PixelView view{nullptr, image_shape[2], image_shape[1], static_cast<int>(image_shape[0])};
-        if (is_direct) {
-            view.pixels = dataset->pixels(sample);
-            label = static_cast<std::int32_t>(dataset->label(sample));
-        } else {
-            try {
-                Sample decoded = spec.draft ? dataset->get_draft(sample, draft_side()) : dataset->get(sample);
-                label = static_cast<std::int32_t>(decoded.label);
-                image = geometry(std::move(decoded.image), draws);
-            } catch (const FormatError& error) {
-                dataset->note_damaged(error.what());
-                return false;
-            }
-            require<ShapeError>(image.width == view.width && image.height == view.height && image.channels == view.channels,
-                                "loader: picture {} of '{}' is {}x{} with {} channels, the batch holds {}", sample, dataset->name(), image.width, image.height, image.channels, image_shape);
-            view.pixels = image.pixels.data();
-        }
-        const Augment& augment = spec.augment;
-        if (has_warp(augment)) {
-            warp(view, augment, draws, scratch);
-            view.pixels = scratch.data();
-        }
-        Offset offset{.border = augment.pad_fill};
-        if (augment.pad_crop > 0) {
-            offset.dx = draws.below(Draws::pad_x, 2 * augment.pad_crop + 1) - augment.pad_crop;
-            offset.dy = draws.below(Draws::pad_y, 2 * augment.pad_crop + 1) - augment.pad_crop;
-        }
-        offset.is_mirrored = augment.mirror && draws.uniform(Draws::mirrored) < 0.5;
-        place(view, offset, spec.preprocess.is_bgr, table, planes);
-        return true;
-    }
-
-    Batch make_batch(const std::vector<std::int64_t>& order, std::int64_t epoch, std::int64_t step) const {
-        const std::int64_t first = step * spec.batch, count = std::min(spec.batch, dataset->size() - first), values = image_shape.elements();
-        Batch batch{pool.take({count, image_shape[0], image_shape[1], image_shape[2]}, DType::f32), pool.take({count}, DType::i32), 0, epoch, step};
+    Batch make_batch(const EpochOrder& order, std::int64_t epoch, std::int64_t step) const {
+        const Shape& shape = pictures->image_shape();
+        const std::int64_t first = step * spec.batch, count = std::min(spec.batch, dataset->size() - first), values = shape.elements();
+        Batch batch{.images = pool.take({count, shape[0], shape[1], shape[2]}, DType::f32), .labels = pool.take({count}, DType::i32), .epoch = epoch, .step = step};
         float* images = batch.images.data<float>().data();
         std::int32_t* labels = batch.labels.data<std::int32_t>().data();
-        std::vector<std::uint8_t> scratch;
+        PicturePlan::Scratch scratch;
         std::int64_t kept = 0;
-        for (std::int64_t i = 0; i < count; ++i) kept += prepare(order[static_cast<std::size_t>(first + i)], epoch, scratch, images + kept * values, labels[kept]);
+        for (std::int64_t i = 0; i < count; ++i) {
+            const auto turn = static_cast<std::size_t>(first + i);
+            kept += pictures->prepare({spec.seed, epoch, order.samples[turn], order.copies.empty() ? 0 : order.copies[turn]}, scratch, images + kept * values, labels[kept]);
+        }
         if (kept < count) {
             batch.skipped = count - kept;
-            batch.images = Tensor::of(std::span<const float>(images, static_cast<std::size_t>(kept * values)), {kept, image_shape[0], image_shape[1], image_shape[2]});
+            batch.images = Tensor::of(std::span<const float>(images, static_cast<std::size_t>(kept * values)), {kept, shape[0], shape[1], shape[2]});
             batch.labels = Tensor::of(std::span<const std::int32_t>(labels, static_cast<std::size_t>(kept)), {kept});
         }
+        if (mixes_labels(spec.augment) && kept > 0) mix_batch(batch, kept);
         return batch;
+    }
+
+    void mix_batch(Batch& batch, std::int64_t count) const {
+        const Shape& shape = pictures->image_shape();
+        const auto classes = static_cast<std::int64_t>(dataset->classes().size());
+        batch.targets = pool.take({count, classes}, DType::f32);
+        const auto targets = batch.targets.data<float>();
+        std::ranges::fill(targets, 0.0f);
+        for (std::int64_t n = 0; n < count; ++n) targets[static_cast<std::size_t>(n * classes + batch.labels.data<std::int32_t>()[static_cast<std::size_t>(n)])] = 1;
+        mix(spec.augment, batch.images.data<float>().data(), count, shape[0], shape[1], shape[2], targets.data(), classes, {spec.seed, batch.epoch, batch.step});
     }
 };
 
@@ -157,7 +115,7 @@ struct Epoch::State {
     };
 
     std::shared_ptr<const Loader::Plan> plan;
-    std::vector<std::int64_t> order;
+    EpochOrder order;
     std::int64_t epoch = 0, next_out = 0, next_claim = 0, skipped = 0;
     std::mutex mutex;
     std::condition_variable has_result, has_room;
@@ -264,12 +222,18 @@ std::vector<std::int64_t> shuffled_runs(const Dataset& dataset, const Rng& rng) 
     return order;
 }
 
+/// Each of the first so many times, the length as it was.
+std::vector<std::int64_t> repeated(std::vector<std::int64_t> order, std::int64_t times) {
+    for (std::size_t i = order.size(); i-- > 0;) order[i] = order[i / static_cast<std::size_t>(times)];
+    return order;
+}
+
 }  // namespace
 
 Loader::Loader(DatasetPtr dataset, LoaderSpec spec) : plan_(std::make_shared<const Plan>(std::move(dataset), std::move(spec))) {}
 
 std::int64_t Loader::steps() const { return plan_->steps; }
-const Shape& Loader::image_shape() const { return plan_->image_shape; }
+const Shape& Loader::image_shape() const { return plan_->pictures->image_shape(); }
 const Dataset& Loader::dataset() const { return *plan_->dataset; }
 const LoaderSpec& Loader::spec() const { return plan_->spec; }
 
@@ -280,9 +244,9 @@ std::vector<std::int64_t> Loader::order(std::int64_t epoch) const {
     std::vector<std::int64_t> order(static_cast<std::size_t>(dataset.size()));
     std::iota(order.begin(), order.end(), 0);
     if (!plan_->spec.shuffle) return order;
-    if (!dataset.runs().empty()) return shuffled_runs(dataset, rng);
+    if (!dataset.runs().empty()) return repeated(shuffled_runs(dataset, rng), plan_->spec.repeats);
     for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[static_cast<std::size_t>(rng.below(i, static_cast<std::int64_t>(i)))]);
-    return order;
+    return repeated(std::move(order), plan_->spec.repeats);
 }
 
 Epoch Loader::epoch(std::int64_t epoch, std::int64_t start_step) const {
@@ -290,7 +254,8 @@ Epoch Loader::epoch(std::int64_t epoch, std::int64_t start_step) const {
                            plan_->steps);
     auto state = std::make_unique<Epoch::State>();
     state->plan = plan_;
-    state->order = order(epoch);
+    const bool has_copies = !plan_->spec.weights.empty() || plan_->spec.repeats > 1;
+    state->order = has_copies ? with_copies(order(epoch), plan_->dataset->size()) : EpochOrder{order(epoch), {}};
     state->epoch = epoch;
     state->next_out = state->next_claim = start_step;
     for (int i = 0; i < plan_->spec.threads; ++i) state->workers.emplace_back([s = state.get()] { s->work(); });

@@ -17,8 +17,8 @@ public:
     Shape image_shape() const override { return {0, 0, 3}; }
     std::int64_t label(std::int64_t index) const override { return file(index).label; }
     std::string key(std::int64_t index) const override { return (file(index).path.parent_path().filename() / file(index).path.filename()).string(); }
-    Sample get(std::int64_t index) const override { return get_draft(index, 0); }
-    Sample get_draft(std::int64_t index, std::int64_t side) const override { return {read_image(file(index).path, 3, {.draft_side = side}), file(index).label}; }
+    Sample get(std::int64_t index) const override { return get_part(index, {}); }
+    Sample get_part(std::int64_t index, const DecodeLimits& limits) const override { return {read_image(file(index).path, 3, limits), file(index).label}; }
     std::vector<std::byte> encoded(std::int64_t index) const override { return read_file(file(index).path); }
 
 private:

@@ -127,10 +127,10 @@ public:
     std::int64_t label(std::int64_t index) const override { return at(index).second.label; }
     std::string key(std::int64_t index) const override { return at(index).second.key; }
     const std::vector<std::int64_t>& runs() const override { return starts_; }
-    Sample get(std::int64_t index) const override { return get_draft(index, 0); }
-    Sample get_draft(std::int64_t index, std::int64_t side) const override {
+    Sample get(std::int64_t index) const override { return get_part(index, {}); }
+    Sample get_part(std::int64_t index, const DecodeLimits& limits) const override {
         const auto& [shard, sample] = at(index);
-        return {decode_image(bytes_of(shard, sample), fmt::format("{}:{}", shard.path, sample.key), 3, {.draft_side = side}), sample.label};
+        return {decode_image(bytes_of(shard, sample), fmt::format("{}:{}", shard.path, sample.key), 3, limits), sample.label};
     }
     std::vector<std::byte> encoded(std::int64_t index) const override {
         const auto& [shard, sample] = at(index);

@@ -3,6 +3,7 @@
 #include <csetjmp>
 #include <cstddef>
 #include <cstdio>
+#include <cstring>
 
 #include <jpeglib.h>
 
@@ -70,9 +71,8 @@ void on_progress(j_common_ptr info) {
     std::longjmp(decoder_of(info).jump, 1);
 }
 
-/// False when libjpeg gave up; decoder.message says why. Above 0, `draft_side` asks for half, a quarter or an eighth of the size straight
-/// from the cosine transform, as long as twice that side is left.
-bool read_header(Decoder& d, std::int64_t draft_side) {
+/// False when libjpeg gave up; decoder.message says why.
+bool read_header(Decoder& d) {
     d.info.err = jpeg_std_error(&d.errors);
     d.errors.error_exit = leave;
     d.errors.emit_message = on_message;
@@ -90,9 +90,14 @@ bool read_header(Decoder& d, std::int64_t draft_side) {
     d.progress.progress_monitor = on_progress;
     d.info.progress = &d.progress;
     jpeg_read_header(&d.info, TRUE);
+    return true;
+}
+
+/// Half, a quarter or an eighth of the size straight from the cosine transform, as long as of the shorter side twice `wanted` is left.
+bool set_scale(Decoder& d, std::int64_t shorter, std::int64_t wanted) {
+    if (setjmp(d.jump)) return false;
     d.info.scale_num = d.info.scale_denom = 1;
-    const std::int64_t shorter = std::min(d.info.image_width, d.info.image_height);
-    while (draft_side > 0 && d.info.scale_denom < 8 && shorter / (2 * static_cast<std::int64_t>(d.info.scale_denom)) >= 2 * draft_side) d.info.scale_denom *= 2;
+    while (wanted > 0 && d.info.scale_denom < 8 && shorter / (2 * static_cast<std::int64_t>(d.info.scale_denom)) >= 2 * wanted) d.info.scale_denom *= 2;
     jpeg_calc_output_dimensions(&d.info);
     return true;
 }
@@ -107,6 +112,28 @@ bool read_pixels(Decoder& d, std::uint8_t* pixels) {
         jpeg_read_scanlines(&d.info, &row, 1);
     }
     jpeg_finish_decompress(&d.info);
+    return true;
+}
+
+/// A window of the picture into `pixels`; `line` holds a row of the columns that are decoded. The transform and colours of blocks beside the
+/// window are left out, and nothing behind its last row is read.
+bool read_window(Decoder& d, const PixelRect& window, std::uint8_t* line, std::uint8_t* pixels) {
+    if (setjmp(d.jump)) return false;
+    jpeg_start_decompress(&d.info);
+    d.is_reading_rows = true;
+    // Columns beside the cut are made from fewer chroma samples: a margin keeps them out of the window.
+    const JDIMENSION margin = 16, width = d.info.output_width, components = static_cast<JDIMENSION>(d.info.output_components);
+    const auto x = static_cast<JDIMENSION>(window.x), right = static_cast<JDIMENSION>(window.x + window.width);
+    JDIMENSION first = x > margin ? x - margin : 0, count = std::min(right + margin, width) - first;
+    jpeg_crop_scanline(&d.info, &first, &count);
+    if (window.y > 0) jpeg_skip_scanlines(&d.info, static_cast<JDIMENSION>(window.y));
+    const std::size_t bytes = static_cast<std::size_t>(window.width) * components;
+    for (std::int64_t y = 0; y < window.height; ++y) {
+        JSAMPROW row = line;
+        jpeg_read_scanlines(&d.info, &row, 1);
+        std::memcpy(pixels + static_cast<std::size_t>(y) * bytes, line + static_cast<std::size_t>(x - first) * components, bytes);
+    }
+    jpeg_abort_decompress(&d.info);
     return true;
 }
 
@@ -139,20 +166,40 @@ bool is_jpeg(std::span<const std::byte> bytes) {
 Image decode_jpeg(std::span<const std::byte> bytes, std::string_view name, const DecodeLimits& limits) {
     Decoder decoder;
     decoder.bytes = bytes;
-    if (!read_header(decoder, limits.draft_side)) report(decoder, name);
-    check_size(name, decoder.info.image_width, decoder.info.image_height, limits);
+    if (!read_header(decoder)) report(decoder, name);
+    const std::int64_t full_width = decoder.info.image_width, full_height = decoder.info.image_height;
+    check_size(name, full_width, full_height, limits);
+    PixelRect part{0, 0, full_width, full_height};
+    if (limits.part) part = limits.part(full_width, full_height);
+    require<ArgumentError>(part.x >= 0 && part.y >= 0 && part.width > 0 && part.height > 0 && part.x + part.width <= full_width && part.y + part.height <= full_height,
+                           "decode '{}': the part {}x{} at ({}, {}) leaves the picture of {}x{}", name, part.width, part.height, part.x, part.y, full_width, full_height);
+    if (!set_scale(decoder, std::min(part.width, part.height), limits.draft_side)) report(decoder, name);
     const std::int64_t width = decoder.info.output_width, height = decoder.info.output_height;
+    const bool is_whole = part == PixelRect{0, 0, full_width, full_height};
+    if (const std::int64_t scale = decoder.info.scale_denom; scale > 1 && !is_whole) {
+        // As it lies in the smaller picture, whose last column may stand for fewer pixels.
+        const std::int64_t x = std::min(part.x / scale, width - 1), y = std::min(part.y / scale, height - 1);
+        part = {x, y, std::clamp<std::int64_t>(part.width / scale, 1, width - x), std::clamp<std::int64_t>(part.height / scale, 1, height - y)};
+    }
     const int components = decoder.info.num_components;
     require<FormatError>(components == 1 || components == 3 || components == 4, "decode '{}': JPEG has {} components; 1, 3 and 4 are read", name, components);
     if (components == 4) {
         decoder.info.out_color_space = JCS_CMYK;
         std::vector<std::uint8_t> cmyk(static_cast<std::size_t>(width * height * 4));
         if (!read_pixels(decoder, cmyk.data())) report(decoder, name);
-        return from_cmyk(cmyk, width, height);
+        const Image image = from_cmyk(cmyk, width, height);
+        return is_whole ? image : crop(image, part.x, part.y, part.width, part.height);
     }
     decoder.info.out_color_space = components == 1 ? JCS_GRAYSCALE : JCS_RGB;
-    Image image(width, height, components);
-    if (!read_pixels(decoder, image.pixels.data())) report(decoder, name);
+    // Several scans make all blocks before the first row.
+    if (is_whole || decoder.info.progressive_mode) {
+        Image image(width, height, components);
+        if (!read_pixels(decoder, image.pixels.data())) report(decoder, name);
+        return is_whole ? image : crop(image, part.x, part.y, part.width, part.height);
+    }
+    Image image(part.width, part.height, components);
+    std::vector<std::uint8_t> line(static_cast<std::size_t>(width * components));
+    if (!read_window(decoder, part, line.data(), image.pixels.data())) report(decoder, name);
     return image;
 }
 

@@ -17,7 +17,7 @@ Value scores_of(const Graph& network) {
     return network.outputs().front().second;
 }
 
-WithLoss with_loss(const Graph& network, const LossFunction& loss, bool lowest_wins, bool training) {
+WithLoss with_loss(const Graph& network, const LossFunction& loss, bool lowest_wins, bool training, bool mixes) {
     WithLoss result{std::make_unique<Graph>(network.clone()), {}, {}};
     const Value out = scores_of(*result.graph);
     require<ShapeError>(out.shape().rank() == 2, "the output '{}' is {}; one row of scores per picture, [N, L], is expected", out.path(), out.shape());
@@ -25,8 +25,8 @@ WithLoss with_loss(const Graph& network, const LossFunction& loss, bool lowest_w
     Value labels;
     for (const Value& input : result.graph->inputs())
         if (input.path() == "label") labels = input;
-    if (labels.is_empty()) labels = result.graph->input("label", {out.shape()[0]}, DType::i32);
-    const auto loss_of = [&](const Value& scores) { return loss ? loss(scores, labels) : cross_entropy(scores, labels); };
+    if (labels.is_empty()) labels = mixes ? result.graph->input("label", out.shape()) : result.graph->input("label", {out.shape()[0]}, DType::i32);
+    const auto loss_of = [&](const Value& scores) { return loss ? loss(scores, labels) : mixes ? cross_entropy_soft(scores, labels) : cross_entropy(scores, labels); };
     result.loss = loss_of(out);
     if (training)
         for (const auto& [name, value] : network.outputs())

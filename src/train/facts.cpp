@@ -1,6 +1,7 @@
 #include "train/facts.h"
 
 #include "core/text.h"
+#include "data/augment/fields.h"
 
 namespace fovea {
 
@@ -30,9 +31,20 @@ Preprocess preprocess_of(const Json& json, std::string_view file) {
     return p;
 }
 
-Json to_json(const Augment& a) {
-    return {{"pad_crop", a.pad_crop}, {"pad_fill", a.pad_fill == PadFill::mean ? "mean" : "black"}, {"mirror", a.mirror}, {"random_crop", a.random_crop}, {"rotate_deg", a.rotate_deg},       {"shift", a.shift},
-            {"scale", a.scale},       {"shear_deg", a.shear_deg}, {"elastic_alpha", a.elastic_alpha}, {"elastic_sigma", a.elastic_sigma}};
+Json to_json(const Augment& augment) {
+    Json steps = Json::array();
+    for (const AugmentStep& step : augment) {
+        Json json{{"name", name_of(step)}};
+        std::visit([&](const auto& s) {
+            visit_fields(s, [&](std::string_view name, const auto& field) {
+                if constexpr (std::is_same_v<std::decay_t<decltype(field)>, Fill>) json[name] = field.is_mean ? Json("mean") : Json(field.value);
+                else if constexpr (std::is_same_v<std::decay_t<decltype(field)>, Filter>) json[name] = name_of(field);
+                else json[name] = field;
+            });
+        }, step);
+        steps.push_back(std::move(json));
+    }
+    return steps;
 }
 
 namespace {

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "core/text.h"
+#include "train/training_loader.h"
 #include "train/with_loss.h"
 
 namespace fovea {
@@ -11,9 +12,8 @@ FindLrResult find_learning_rate(const Graph& network, const FitSpec& spec, const
     require<ArgumentError>(range.from > 0 && range.to > range.from && range.steps >= 2, "find_learning_rate: rates rise from above 0 in at least 2 steps, got {} to {} in {}", range.from,
                            range.to, range.steps);
     require<ArgumentError>(spec.train != nullptr, "find_learning_rate: no training set given");
-    const Loader loader(spec.train, {.batch = spec.batch, .shuffle = true, .seed = spec.seed, .threads = spec.loader_threads, .augment = spec.augment, .preprocess = spec.preprocess,
-                                     .drop_last = spec.drop_last});
-    const WithLoss built = with_loss(network, spec.loss, spec.lowest_wins, true);
+    const Loader loader(spec.train, training_loader(spec));
+    const WithLoss built = with_loss(network, spec.loss, spec.lowest_wins, true, mixes_labels(spec.augment));
     Trainer trainer(built.loss, spec.optimizer, {.step = spec.step, .seed = spec.seed, .compile = spec.compile, .check_finite = false});
     if (spec.initial) trainer.load(*spec.initial);
     FindLrResult result;
@@ -26,7 +26,7 @@ FindLrResult find_learning_rate(const Graph& network, const FitSpec& spec, const
             const auto i = std::ssize(result.points);
             if (i == range.steps) break;
             const double lr = range.from * std::pow(range.to / range.from, static_cast<double>(i) / static_cast<double>(range.steps - 1));
-            const double loss = trainer.step({{"image", batch->images}, {"label", batch->labels}}, lr).loss;
+            const double loss = trainer.step({{"image", batch->images}, {"label", labels_of(*batch)}}, lr).loss;
             ++made;
             mean = keep * mean + (1 - keep) * loss;
             const double smoothed = mean / (1 - std::pow(keep, static_cast<double>(i + 1)));

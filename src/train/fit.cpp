@@ -7,6 +7,7 @@
 #include "core/text.h"
 #include "fovea/nn.h"
 #include "train/run_directory.h"
+#include "train/training_loader.h"
 #include "train/with_loss.h"
 
 namespace fovea {
@@ -82,20 +83,21 @@ private:
         require<ArgumentError>(!spec.resume || !spec.out.empty(), "fit: to resume, the run directory has to be named (out)");
         const auto* one_cycle = std::get_if<OneCycle>(&spec.schedule.kind);
         if (one_cycle != nullptr && one_cycle->cycle_momentum && momentum_of(spec.optimizer)) spec.step.momentum_input = true;
+        require<ArgumentError>(!mixes_labels(spec.augment) || spec.loss_name.starts_with("cross_entropy"), "fit: mixed pictures have shares of classes, which the loss {} does not take: leave mixup and cutmix out",
+                               spec.loss_name);
         if (spec.threads > 0) set_threads(spec.threads);
         return spec;
     }
 
-    [[nodiscard]] LoaderSpec loader_spec() const {
-        return {.batch = spec_.batch, .shuffle = true, .seed = spec_.seed, .threads = spec_.loader_threads, .augment = spec_.augment, .preprocess = spec_.preprocess,
-                .drop_last = spec_.drop_last};
-    }
+    [[nodiscard]] LoaderSpec loader_spec() const { return training_loader(spec_); }
 
     [[nodiscard]] Trainer make_trainer() const {
-        const WithLoss built = with_loss(network_, spec_.loss, spec_.lowest_wins, true);
+        const WithLoss built = with_loss(network_, spec_.loss, spec_.lowest_wins, true, mixes_labels(spec_.augment));
         const std::int64_t classes = built.scores.shape()[1];
         require<ArgumentError>(static_cast<std::int64_t>(spec_.train->classes().size()) <= classes, "data set '{}' has {} classes, the network tells {} apart", spec_.train->name(),
                                spec_.train->classes().size(), classes);
+        require<ArgumentError>(!mixes_labels(spec_.augment) || static_cast<std::int64_t>(spec_.train->classes().size()) == classes,
+                               "fit: mixed pictures need a network with the data's classes: '{}' has {}, the network tells {} apart", spec_.train->name(), spec_.train->classes().size(), classes);
         return Trainer(built.loss, spec_.optimizer, {.step = spec_.step, .seed = spec_.seed, .compile = spec_.compile, .keep = {"scores"}, .check_finite = false});
     }
 
@@ -104,7 +106,7 @@ private:
         Json json{{"model", spec_.model}, {"model_options", parse_json(spec_.model_options, "model options")}, {"dataset", spec_.train->name()}, {"images", spec_.train->size()}};
         json["validation"] = spec_.validation ? Json(spec_.validation->name()) : Json(nullptr);
         json.update({{"batch", spec_.batch}, {"drop_last", spec_.drop_last}, {"loss", spec_.loss_name}, {"lowest_wins", spec_.lowest_wins}, {"optimizer", to_json(spec_.optimizer)},
-                     {"schedule", to_json(spec_.schedule)}, {"step", to_json(spec_.step)}, {"augment", to_json(spec_.augment)}, {"preprocess", to_json(spec_.preprocess)},
+                     {"schedule", to_json(spec_.schedule)}, {"step", to_json(spec_.step)}, {"augment", to_json(spec_.augment)}, {"balanced", spec_.balanced}, {"draft", spec_.draft}, {"repeats", spec_.repeats}, {"preprocess", to_json(spec_.preprocess)},
                      {"metric", spec_.metric}, {"k", spec_.k}, {"seed", spec_.seed}, {"swa_from", spec_.swa_from}});
         json["compile"] = {{"backend", spec_.compile.backend}, {"precision", name_of(spec_.compile.precision)}, {"fuse", spec_.compile.fuse}};
         if (depends_on_length(spec_.schedule)) json["epochs"] = spec_.epochs;
@@ -257,7 +259,7 @@ private:
         const ScheduleValue now = schedule();
         trainer_.set_progress(progress_.updates, random_step(), progress_.accumulated);
         // The last batch of an epoch makes an update of what there is: the next epoch begins with nothing waiting.
-        return trainer_.step({{"image", batch.images}, {"label", batch.labels}}, now.lr, now.momentum, progress_.step + 1 == loader_.steps());
+        return trainer_.step({{"image", batch.images}, {"label", labels_of(batch)}}, now.lr, now.momentum, progress_.step + 1 == loader_.steps());
     }
 
     void count(const Batch& batch, const StepResult& done) {
@@ -384,7 +386,7 @@ private:
                     }
                     Parameters all = before.parameters;
                     for (const std::string& name : before.optimizer.names()) all.set(name, before.optimizer.at(name));
-                    const std::string node = trainer_.first_not_finite(all, {{"image", batch->images}, {"label", batch->labels}}, progress_.updates, random_step(), now.lr,
+                    const std::string node = trainer_.first_not_finite(all, {{"image", batch->images}, {"label", labels_of(*batch)}}, progress_.updates, random_step(), now.lr,
                                                                        now.momentum.value_or(momentum_of(spec_.optimizer).value_or(0)));
                     culprit = node.empty() ? fmt::format("it began in {}, but only when nodes are fused", place(progress_))
                                            : fmt::format("it began in {} at {}, learning rate {:g}", place(progress_), node, now.lr);

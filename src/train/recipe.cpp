@@ -9,87 +9,14 @@
 
 #include "core/text.h"
 #include "fovea/ops.h"
+#include "train/recipe_augment.h"
 #include "train/recipe_keys.h"
 #include "train/recipe_toml.h"
+#include "train/recipe_values.h"
 
 namespace fovea {
 
 namespace {
-
-std::vector<std::string> split(const std::string& text) {
-    std::vector<std::string> parts;
-    for (std::size_t begin = 0; begin < text.size();) {
-        const std::size_t end = std::min(text.find(',', begin), text.size());
-        if (end > begin) parts.push_back(text.substr(begin, end - begin));
-        begin = end + 1;
-    }
-    return parts;
-}
-
-[[noreturn]] void wrong_kind(std::string_view key, std::string_view wanted, const RecipeValue& value) {
-    fail<ArgumentError>("'{}' is {}, got {}", key, wanted, toml_text(value));
-}
-
-double number_of(std::string_view key, const RecipeValue& value) {
-    if (const auto* number = std::get_if<double>(&value)) return *number;
-    if (const auto* whole = std::get_if<std::int64_t>(&value)) return static_cast<double>(*whole);
-    wrong_kind(key, "a number", value);
-}
-
-void assign(std::string_view key, bool& field, const RecipeValue& value) {
-    if (const auto* flag = std::get_if<bool>(&value)) field = *flag;
-    else if (const auto* whole = std::get_if<std::int64_t>(&value); whole != nullptr && (*whole == 0 || *whole == 1)) field = *whole == 1;
-    else wrong_kind(key, "true or false", value);
-}
-void assign(std::string_view key, double& field, const RecipeValue& value) { field = number_of(key, value); }
-template <class T> requires std::same_as<T, std::int64_t> || std::same_as<T, int>
-void assign(std::string_view key, T& field, const RecipeValue& value) {
-    const double number = number_of(key, value);
-    if (number != std::floor(number) || std::abs(number) > 1e15) wrong_kind(key, "a whole number", value);
-    if (std::same_as<T, int> && std::abs(number) > 1e9) wrong_kind(key, "a number below 1e9", value);
-    field = static_cast<T>(number);
-}
-void assign(std::string_view key, std::string& field, const RecipeValue& value) {
-    if (const auto* text = std::get_if<std::string>(&value)) field = *text;
-    else wrong_kind(key, "a text", value);
-}
-void assign(std::string_view key, std::vector<std::string>& field, const RecipeValue& value) {
-    if (const auto* texts = std::get_if<std::vector<std::string>>(&value)) field = *texts;
-    else if (const auto* text = std::get_if<std::string>(&value)) field = split(*text);
-    else wrong_kind(key, "a list of texts", value);
-}
-void assign(std::string_view key, PadFill& field, const RecipeValue& value) {
-    std::string text;
-    assign(key, text, value);
-    require<ArgumentError>(text == "mean" || text == "black", "'{}' is \"mean\" or \"black\", got {}", key, toml_text(value));
-    field = text == "mean" ? PadFill::mean : PadFill::black;
-}
-
-template <class T> RecipeValue value_of(const T& field) {
-    if constexpr (std::is_same_v<T, int>) return std::int64_t{field};
-    else if constexpr (std::is_same_v<T, PadFill>) return std::string(field == PadFill::mean ? "mean" : "black");
-    else return field;
-}
-
-/// augment = ["pad-crop", "mirror"]: the usual settings by name.
-Augment augment_of(const std::vector<std::string>& words) {
-    Augment augment;
-    for (const std::string& word : words) {
-        if (word == "none") augment = {};
-        else if (word == "pad-crop") augment.pad_crop = 4;
-        else if (word == "pad-crop-black") augment.pad_crop = 4, augment.pad_fill = PadFill::black;
-        else if (word == "mirror") augment.mirror = true;
-        else if (word == "random-crop") augment.random_crop = true;
-        else if (word == "rotate") augment.rotate_deg = 10;
-        else if (word == "shift") augment.shift = 2;
-        else if (word == "distort") {
-            // Simard et al. 2003: small affine changes and an elastic field, for digits.
-            augment.rotate_deg = 10, augment.shift = 2, augment.scale = 0.1, augment.shear_deg = 5;
-            augment.elastic_alpha = 34, augment.elastic_sigma = 4;
-        } else fail<ArgumentError>("augment knows pad-crop, pad-crop-black, mirror, random-crop, rotate, shift, distort and none, got '{}'", word);
-    }
-    return augment;
-}
 
 /// An option of the optimiser or the schedule; those of lists ("milestones") are numbered.
 void set_option(std::map<std::string, double>& options, std::string_view key, const std::string& name, const RecipeValue& value) {
@@ -118,12 +45,7 @@ void set_in_group(std::vector<ParameterGroup>& groups, const std::string& key, c
 
 void set(Recipe& recipe, const std::string& key, const RecipeValue& value) {
     const auto section = [&](std::string_view name) { return key.starts_with(name) ? key.substr(name.size()) : std::string(); };
-    if (key == "augment") {
-        std::vector<std::string> words;
-        assign(key, words, value);
-        recipe.augment = augment_of(words);
-        return;
-    }
+    if (set_augment(recipe.augment, key, value)) return;
     // Another optimiser begins from its own defaults.
     if (key == "optimizer.name" && value != RecipeValue(recipe.optimizer)) recipe.optimizer_options.clear();
     if (key == "schedule.name" && value != RecipeValue(recipe.schedule)) recipe.schedule_options.clear();
@@ -142,7 +64,7 @@ void set(Recipe& recipe, const std::string& key, const RecipeValue& value) {
 
 /// Names of optimiser and schedule first: they decide what the others mean.
 template <class V> void set_all(Recipe& recipe, std::vector<std::pair<std::string, V>> values) {
-    std::ranges::stable_partition(values, [](const auto& entry) { return entry.first == "optimizer.name" || entry.first == "schedule.name" || entry.first == "augment"; });
+    std::ranges::stable_partition(values, [](const auto& entry) { return entry.first == "optimizer.name" || entry.first == "schedule.name" || names_augment_steps(entry.first); });
     for (const auto& [key, value] : values) {
         if constexpr (std::is_same_v<V, std::string>) set(recipe, key, read_toml_value(value));
         else set(recipe, key, value);
@@ -152,7 +74,7 @@ template <class V> void set_all(Recipe& recipe, std::vector<std::pair<std::strin
 }  // namespace
 
 std::vector<std::string> recipe_keys() {
-    std::vector<std::string> keys{"augment"};
+    std::vector<std::string> keys = augment_keys();
     Recipe recipe;
     visit_recipe(recipe, [&](std::string_view key, auto&) { keys.emplace_back(key); });
     for (const char* often : {"optimizer.lr", "optimizer.momentum", "optimizer.nesterov", "optimizer.weight_decay", "schedule.warm_up", "schedule.milestones", "groups.NAME.parameters", "groups.NAME.lr"}) keys.emplace_back(often);
@@ -220,6 +142,7 @@ std::string to_toml(const Recipe& recipe) {
         if (key == "schedule.name")
             for (const auto& [name, value] : recipe.schedule_options) line("schedule." + name, value);
     });
+    text += augment_toml(recipe.augment);
     for (const ParameterGroup& group : recipe.step.groups)
         text += fmt::format("\n[groups.{}]\nparameters = {}\nlr = {}\nweight_decay = {}\nelementwise = {}\n", toml_text(group.name), toml_text(group.parameters), group.lr, group.weight_decay,
                             group.elementwise);
@@ -237,13 +160,14 @@ void check(const Recipe& r) {
     require<ArgumentError>(r.backend == "cpu" || r.backend == "reference", "backend is \"cpu\" or \"reference\", got '{}'", r.backend);
     require<ArgumentError>(r.metric == "top1" || r.metric == "topk" || r.metric == "loss", "metric is top1, topk or loss, got '{}'", r.metric);
     require<ArgumentError>(r.shortcut.empty() || r.shortcut == "a" || r.shortcut == "b" || r.shortcut == "c", "network.shortcut is a, b or c, got '{}'", r.shortcut);
-    require<ArgumentError>(r.augment.pad_crop >= 0, "augment.pad_crop is at least 0, got {}", r.augment.pad_crop);
+    check_augment(r.augment);
+    require<ArgumentError>(r.val_split >= 0 && r.val_split < 1, "val_split lies in 0..1, 1 left out, got {}", r.val_split);
+    require<ArgumentError>(r.repeats >= 1 && (r.repeats == 1 || !r.balanced), "repeats is at least 1, and 1 with balanced, which draws pictures by itself; got {}", r.repeats);
+    require<ArgumentError>(r.val_split == 0 || r.validation.empty(), "val_split = {} and validation = '{}' both say what is tested on: leave one out", r.val_split, r.validation);
     // Contradictions.
     require<ArgumentError>(r.precision != "f64" || r.backend == "reference", "precision = \"f64\" needs backend = \"reference\": the cpu backend computes in f32");
     require<ArgumentError>(r.weights.empty() || r.init.empty(), "weights = '{}' and init = '{}' both say where the parameters start: leave one out", r.weights, r.init);
     require<ArgumentError>(r.weights_map.empty() || !r.weights.empty(), "weights_map needs weights: there is nothing to map");
-    require<ArgumentError>(r.augment.pad_crop == 0 || !r.augment.random_crop, "augment.pad_crop and augment.random_crop both place the crop: leave one out");
-    require<ArgumentError>(r.augment.pad_fill == PadFill::mean || r.augment.pad_crop > 0, "augment.pad_fill = \"black\" needs augment.pad_crop: nothing is padded");
     require<ArgumentError>(r.validation != "none" || r.metric != "topk", "metric = \"topk\" needs a validation set, but validation = \"none\"");
     require<ArgumentError>(schedule.warm_up == 0 || r.schedule != "one-cycle", "schedule.warm_up = {} with one-cycle: that schedule rises by itself (pct_start)", schedule.warm_up);
     require<ArgumentError>(schedule.warm_up <= static_cast<double>(r.epochs), "schedule.warm_up takes {} epochs, the run only {}", schedule.warm_up, r.epochs);
@@ -269,8 +193,15 @@ FitSpec fit_spec(const Recipe& r) {
     spec.optimizer = make_optimizer(r.optimizer, r.optimizer_options);
     spec.schedule = make_schedule(r.schedule, r.schedule_options);
     spec.step = r.step;
+    spec.balanced = r.balanced;
+    spec.draft = r.draft;
+    spec.repeats = r.repeats;
     if (r.label_smoothing > 0) {
-        spec.loss = [smoothing = r.label_smoothing](const Value& logits, const Value& labels) { return cross_entropy(logits, labels, {.label_smoothing = smoothing}); };
+        spec.loss = [smoothing = r.label_smoothing](const Value& logits, const Value& labels) {
+            if (labels.shape().rank() != logits.shape().rank()) return cross_entropy(logits, labels, {.label_smoothing = smoothing});
+            // Shares of mixed pictures, smoothed alike.
+            return cross_entropy_soft(logits, scale_shift(labels, 1 - smoothing, smoothing / static_cast<double>(logits.shape()[1])));
+        };
         spec.loss_name = fmt::format("cross_entropy label_smoothing={}", r.label_smoothing);
     }
     spec.seed = static_cast<std::uint64_t>(r.seed);

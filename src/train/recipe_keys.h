@@ -13,6 +13,7 @@ template <class R, class Visit> void visit_recipe(R& r, Visit&& visit) {
     visit("model", r.model);
     visit("data", r.data);
     visit("validation", r.validation);
+    visit("val_split", r.val_split);
     visit("weights", r.weights);
     visit("weights_map", r.weights_map);
     visit("init", r.init);
@@ -20,6 +21,9 @@ template <class R, class Visit> void visit_recipe(R& r, Visit&& visit) {
     visit("epochs", r.epochs);
     visit("batch", r.batch);
     visit("drop_last", r.drop_last);
+    visit("balanced", r.balanced);
+    visit("draft", r.draft);
+    visit("repeats", r.repeats);
     visit("seed", r.seed);
     visit("accumulate", r.step.accumulate);
     visit("label_smoothing", r.label_smoothing);
@@ -38,16 +42,6 @@ template <class R, class Visit> void visit_recipe(R& r, Visit&& visit) {
     visit("network.drop_path", r.drop_path);
     visit("network.width_multiplier", r.width_multiplier);
     visit("network.shortcut", r.shortcut);
-    visit("augment.pad_crop", r.augment.pad_crop);
-    visit("augment.pad_fill", r.augment.pad_fill);
-    visit("augment.mirror", r.augment.mirror);
-    visit("augment.random_crop", r.augment.random_crop);
-    visit("augment.rotate_deg", r.augment.rotate_deg);
-    visit("augment.shift", r.augment.shift);
-    visit("augment.scale", r.augment.scale);
-    visit("augment.shear_deg", r.augment.shear_deg);
-    visit("augment.elastic_alpha", r.augment.elastic_alpha);
-    visit("augment.elastic_sigma", r.augment.elastic_sigma);
     visit("optimizer.name", r.optimizer);
     visit("schedule.name", r.schedule);
     visit("average.ema", r.step.ema);

@@ -8,6 +8,7 @@
 #include "fovea/passes.h"
 #include "fovea/train.h"
 #include "graph/op.h"
+#include "train/training_loader.h"
 
 namespace fovea {
 
@@ -86,7 +87,7 @@ Trainer::Trainer(Trainer&&) noexcept = default;
 
 StepResult Trainer::step(const Batch& batch) {
     std::map<std::string, Tensor> inputs{{"image", batch.images}};
-    if (impl_->has_input("label")) inputs["label"] = batch.labels;
+    if (impl_->has_input("label")) inputs["label"] = labels_of(batch);
     return step(inputs);
 }
 

@@ -28,7 +28,9 @@ std::vector<Batch> all(Epoch epoch) {
 
 bool is_same(const Tensor& a, const Tensor& b) { return a.shape() == b.shape() && a.dtype() == b.dtype() && std::memcmp(a.raw(), b.raw(), a.bytes()) == 0; }
 
-const Augment everything{.pad_crop = 2, .mirror = true, .rotate_deg = 10, .shift = 1, .scale = 0.1, .shear_deg = 5, .elastic_alpha = 8, .elastic_sigma = 2};
+const Augment everything{RandomAffine{.degrees = {-10, 10}, .translate = {0.1, 0.1}, .scale = {0.9, 1.1}, .shear = {-5, 5}}, ElasticTransform{.alpha = 16, .sigma = 2},
+                         RandomRotation{.interpolation = Filter::bilinear, .inscribed = true}, RandomVerticalFlip{}, ColorJitter{.brightness = 0.4, .contrast = 0.4, .saturation = 0.4, .hue = 0.1},
+                         RandomCrop{.padding = 2, .fill = mean_fill}, RandomHorizontalFlip{}};
 
 TEST(Loader, GivesTheSameBytesWhateverTheNumberOfThreads) {
     const auto dataset = numbered(101);
@@ -131,7 +133,7 @@ TEST(Loader, PadCropMovesThePictureByUpToThePadding) {
     MemoryImages images{9, 9, 1, std::vector<std::uint8_t>(81 * 2000), std::vector<std::int32_t>(2000)};
     for (std::size_t i = 0; i < 2000; ++i) images.pixels[81 * i + 40] = 255;
     const auto dataset = memory_dataset("dots", {"dot"}, std::move(images));
-    const auto batches = all(Loader(dataset, {.batch = 2000, .augment = {.pad_crop = 4}}).epoch(0));
+    const auto batches = all(Loader(dataset, {.batch = 2000, .augment = {RandomCrop{.padding = 4}}}).epoch(0));
     std::array<int, 81> seen{};
     for (std::size_t i = 0; i < 2000; ++i) {
         const auto values = batches[0].images.data<float>().subspan(81 * i, 81);
@@ -148,7 +150,7 @@ TEST(Loader, PadCropMovesThePictureByUpToThePadding) {
 TEST(Loader, MirrorTurnsHalfOfThePictures) {
     MemoryImages images{1, 2, 1, {}, std::vector<std::int32_t>(1000)};
     for (int i = 0; i < 1000; ++i) images.pixels.insert(images.pixels.end(), {255, 0});
-    const auto batches = all(Loader(memory_dataset("pairs", {"pair"}, std::move(images)), {.batch = 1000, .augment = {.mirror = true}}).epoch(0));
+    const auto batches = all(Loader(memory_dataset("pairs", {"pair"}, std::move(images)), {.batch = 1000, .augment = {RandomHorizontalFlip{}}}).epoch(0));
     double mirrored = 0;
     for (std::size_t i = 0; i < 1000; ++i) mirrored += batches[0].images.data<float>()[2 * i + 1];
     EXPECT_NEAR(mirrored, 500, 5 * 15.8);  // five standard deviations of 1000 fair coins
@@ -156,7 +158,7 @@ TEST(Loader, MirrorTurnsHalfOfThePictures) {
 
 TEST(Loader, PadCropAndMirrorEqualTheirImageFunctions) {
     const auto dataset = numbered(40);
-    const auto batches = all(Loader(dataset, {.batch = 40, .augment = {.pad_crop = 3, .mirror = true}}).epoch(1));
+    const auto batches = all(Loader(dataset, {.batch = 40, .augment = {RandomCrop{.padding = 3}, RandomHorizontalFlip{}}}).epoch(1));
     for (std::int64_t i = 0; i < 40; ++i) {
         const Image padded = pad(dataset->get(i).image, 3, 3, 3, 3), got = to_image(batches[0].images, i, {});
         int matches = 0;
@@ -169,8 +171,8 @@ TEST(Loader, PadCropAndMirrorEqualTheirImageFunctions) {
 TEST(Loader, TheBorderIsTheMeanUnlessBlackIsAskedFor) {
     const auto dataset = memory_dataset("white", {"white"}, {4, 4, 1, std::vector<std::uint8_t>(16 * 20, 255), std::vector<std::int32_t>(20)});
     const Preprocess half{.mean = {0.5, 0.5, 0.5}, .std = {0.25, 0.25, 0.25}};
-    for (const auto& [fill, border] : {std::pair(PadFill::mean, 0.0f), std::pair(PadFill::black, -2.0f)}) {
-        const auto batches = all(Loader(dataset, {.batch = 20, .augment = {.pad_crop = 2, .pad_fill = fill}, .preprocess = half}).epoch(0));
+    for (const auto& [fill, border] : {std::pair(mean_fill, 0.0f), std::pair(Fill{}, -2.0f)}) {
+        const auto batches = all(Loader(dataset, {.batch = 20, .augment = {RandomCrop{.padding = 2, .fill = fill}}, .preprocess = half}).epoch(0));
         std::int64_t at_border = 0;
         for (const float value : batches[0].images.data<float>()) {
             ASSERT_TRUE(value == 2.0f || value == border) << value;
@@ -199,7 +201,7 @@ std::pair<double, double> ink_and_centre(std::span<const float> picture) {
 TEST(Loader, AffineWarpsScaleTheAreaAndKeepTheCentre) {
     const auto dataset = discs(200);
     const auto before = ink_and_centre(to_tensor(dataset->get(0).image, {}).data<float>());
-    const auto batches = all(Loader(dataset, {.batch = 200, .augment = {.rotate_deg = 15, .scale = 0.1, .shear_deg = 5}}).epoch(0));
+    const auto batches = all(Loader(dataset, {.batch = 200, .augment = {RandomAffine{.degrees = {-15, 15}, .scale = {0.9, 1.1}, .shear = {-5, 5}, .interpolation = Filter::bilinear}}}).epoch(0));
     double smallest = 1e9, largest = 0;
     for (std::size_t i = 0; i < 200; ++i) {
         const auto [ink, centre] = ink_and_centre(batches[0].images.data<float>().subspan(784 * i, 784));
@@ -209,25 +211,27 @@ TEST(Loader, AffineWarpsScaleTheAreaAndKeepTheCentre) {
     // 0.9^2 .. 1.1^2, 2 % for the edge; 200 uniform draws come within 2 % of the ends of the range.
     EXPECT_NEAR(smallest, 0.81, 0.03);
     EXPECT_NEAR(largest, 1.21, 0.03);
-    const auto still = all(Loader(dataset, {.batch = 2, .augment = {.rotate_deg = 1e-12}}).epoch(0));  // the identity, through the sampling
+    const auto still = all(Loader(dataset, {.batch = 2, .augment = {RandomAffine{.interpolation = Filter::bilinear}}}).epoch(0));  // the identity, through the sampling
     EXPECT_EQ(to_image(still[0].images, 0, {}), dataset->get(0).image);
 }
 
 TEST(Loader, ShiftsMoveTheCentreByUpToTheirRange) {
-    const auto batches = all(Loader(discs(400), {.batch = 400, .augment = {.shift = 3}}).epoch(0));
+    const auto batches = all(Loader(discs(400), {.batch = 400, .augment = {RandomAffine{.translate = {3.0 / 28, 0}}}}).epoch(0));
     double mean_square = 0;
     for (std::size_t i = 0; i < 400; ++i) {
         const double moved = ink_and_centre(batches[0].images.data<float>().subspan(784 * i, 784)).second - 13.5;
+        EXPECT_NEAR(moved, std::round(moved), 1e-3);  // whole pixels, and none of the disc is lost
         EXPECT_LE(std::abs(moved), 3.05);
         mean_square += moved * moved / 400;
     }
-    EXPECT_NEAR(mean_square, 3, 0.67);  // uniform in +-3: 9 / 3; five standard errors of 400 draws: 5 * sqrt(81 / 5 - 9) / 20
+    // Uniform in +-3, rounded: -3 .. 3 with 1/12, 1/6 (five times), 1/12; mean square (2 * 9 + 4 * 4 + 4 * 1) / 12; five standard errors of 400 draws.
+    EXPECT_NEAR(mean_square, 38.0 / 12, 5 * std::sqrt((2 * 81 + 4 * 16 + 4) / 12.0 - 38.0 / 12 * 38.0 / 12) / 20);
 }
 
 TEST(Loader, ElasticFieldsMovePixelsByTheirStandardDeviation) {
-    // Noise uniform in +-1 (0.577) smoothed by a Gaussian of sigma 4 keeps 0.577 / (2 sqrt(pi) 4) = 0.0407; times 34: 1.38 pixels at a
+    // Noise uniform in +-1 (0.577) smoothed by a Gaussian of sigma 4 keeps 0.577 / (2 sqrt(pi) 4) = 0.0407; times 68 / 2: 1.38 pixels at a
     // point. The centre of a disc of radius 8.7 moves by the average over it: less than that, but not by nothing.
-    const auto batches = all(Loader(discs(200), {.batch = 200, .augment = {.elastic_alpha = 34}}).epoch(0));
+    const auto batches = all(Loader(discs(200), {.batch = 200, .augment = {ElasticTransform{.alpha = 68, .sigma = 4}}}).epoch(0));
     double mean_square = 0;
     for (std::size_t i = 0; i < 200; ++i) {
         const double moved = ink_and_centre(batches[0].images.data<float>().subspan(784 * i, 784)).second - 13.5;
@@ -245,7 +249,7 @@ TEST(Loader, RandomCropStaysInsideThePicture) {
     fs::create_directory(folder.path() / "a");
     for (int i = 0; i < 64; ++i) write_png(folder.path() / "a" / fmt::format("{}.png", i), image);
     const auto dataset = image_folder(folder.path(), Split::train);
-    const auto batches = all(Loader(dataset, {.batch = 64, .threads = 2, .augment = {.random_crop = true}, .preprocess = {.crop_width = 8, .crop_height = 8, .scale = 1}}).epoch(0));
+    const auto batches = all(Loader(dataset, {.batch = 64, .threads = 2, .augment = {RandomCrop{}}, .preprocess = {.crop_width = 8, .crop_height = 8, .scale = 1}}).epoch(0));
     std::set<float> lefts, tops;
     for (std::size_t i = 0; i < 64; ++i) {
         const auto values = batches[0].images.data<float>().subspan(192 * i, 192);

@@ -1,11 +1,10 @@
 // WebP, BMP and Netpbm, and JPEGs decoded smaller.
 #include <cstdio>
 
-#include <jpeglib.h>
-
 #include <webp/encode.h>
 
 #include "fovea/image.h"
+#include "image/jpeg.h"
 #include "support.h"
 
 namespace fovea {
@@ -99,28 +98,6 @@ TEST(Netpbm, TextAndBinaryOneAndThreeChannelsAnyLargestValue) {
     EXPECT_EQ(message_of(bytes_of("P6\n2 2\n255\nabc")), "decode 'x': Netpbm of 2x2 pixels needs 12 bytes more, the file has 3");
     EXPECT_EQ(message_of(bytes_of("P2 2 1 9 3 10")), "decode 'x': Netpbm value 10 of 1, its largest is 9");
     EXPECT_EQ(message_of(bytes_of("P2 2 x")), "decode 'x': Netpbm has no number for its height at byte 5 of 6");
-}
-
-std::vector<std::byte> jpeg_of(const Image& image) {
-    jpeg_compress_struct info{};
-    jpeg_error_mgr errors{};
-    info.err = jpeg_std_error(&errors);
-    jpeg_create_compress(&info);
-    unsigned char* data = nullptr;
-    unsigned long size = 0;
-    jpeg_mem_dest(&info, &data, &size);
-    info.image_width = static_cast<JDIMENSION>(image.width), info.image_height = static_cast<JDIMENSION>(image.height), info.input_components = 3, info.in_color_space = JCS_RGB;
-    jpeg_set_defaults(&info);
-    jpeg_start_compress(&info, TRUE);
-    for (std::int64_t y = 0; y < image.height; ++y) {
-        auto* row = const_cast<JSAMPROW>(image.row(y));
-        jpeg_write_scanlines(&info, &row, 1);
-    }
-    jpeg_finish_compress(&info);
-    std::vector<std::byte> bytes(reinterpret_cast<std::byte*>(data), reinterpret_cast<std::byte*>(data) + size);
-    jpeg_destroy_compress(&info);
-    std::free(data);
-    return bytes;
 }
 
 TEST(Draft, AJpegComesOutAsSmallAsItsResizeAllows) {

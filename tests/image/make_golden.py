@@ -108,6 +108,7 @@ def files():
     (here / "decoded.txt").write_text("\n".join(sorted(expected)) + "\n")
 
 
-here.mkdir(exist_ok=True)
-resize_numbers()
-files()
+if __name__ == "__main__":
+    here.mkdir(exist_ok=True)
+    resize_numbers()
+    files()

@@ -23,6 +23,22 @@ TEST(Resize, EqualsPillowForEveryFilterUpAndDown) {
     EXPECT_EQ(cases, 264);
 }
 
+TEST(ResizePart, EqualsTheSamePartOfTheWholeResult) {
+    const Image image = pattern("photo", 61, 47, 3);
+    int cases = 0;
+    for (const Filter filter : {Filter::nearest, Filter::box, Filter::bilinear, Filter::bicubic, Filter::lanczos})
+        for (const auto& [width, height] : std::vector<std::pair<std::int64_t, std::int64_t>>{{40, 31}, {90, 70}, {61, 20}, {30, 47}, {61, 47}, {1, 1}})
+            for (const PixelRect& part : {PixelRect{0, 0, 1, 1}, PixelRect{0, 0, width, height}, PixelRect{width / 3, height / 4, (width + 1) / 2, (height + 1) / 2}, PixelRect{width - 1, height - 1, 1, 1}}) {
+                const PixelRect at = resize_source({61, 47}, width, height, part, filter);
+                const Image whole = resize(image, width, height, filter), source = crop(image, at.x, at.y, at.width, at.height);
+                EXPECT_EQ(resize_part(source, at, {61, 47}, width, height, part, filter), crop(whole, part.x, part.y, part.width, part.height))
+                    << name_of(filter) << " " << width << "x" << height << " part " << part.x << " " << part.y << " " << part.width << " " << part.height;
+                ++cases;
+            }
+    EXPECT_EQ(cases, 120);
+    EXPECT_EQ(message_of<ArgumentError>([&] { (void)resize_part(image, {0, 0, 61, 47}, {61, 47}, 20, 20, {10, 0, 11, 5}); }), "resize: the part 11x5 at (10, 0) leaves the result of 20x20");
+}
+
 TEST(Resize, ShorterSideRoundsAsTorchvision) {
     const auto size = [](std::int64_t w, std::int64_t h, std::int64_t side) {
         const Image image = resize_shorter_side(Image(w, h, 1), side, Filter::nearest);

@@ -37,7 +37,7 @@ TEST(Recipe, IsReadFromToml) {
     const Recipe recipe = parse_recipe(small, "small");
     EXPECT_EQ(recipe.name, "small");
     EXPECT_EQ(recipe.epochs, 3);
-    EXPECT_EQ(recipe.augment, (Augment{.pad_crop = 4, .mirror = true}));
+    EXPECT_EQ(recipe.augment, (Augment{RandomCrop{.padding = 4, .fill = mean_fill}, RandomHorizontalFlip{}}));
     EXPECT_EQ(recipe.step.frozen, std::vector<std::string>{"conv1.*"});
     const FitSpec spec = fit_spec(recipe);
     EXPECT_EQ(std::get<Sgd>(spec.optimizer), (Sgd{.lr = 0.1, .momentum = 0.9, .nesterov = true}));
@@ -60,13 +60,13 @@ TEST(Recipe, WrittenAndReadAgainIsTheSame) {
 TEST(Recipe, EveryKeyCanBeOverridden) {
     Recipe recipe = parse_recipe(small, "small");
     // Bare words, lists with commas, TOML values; the optimiser's name counts first, wherever it stands.
-    override_recipe(recipe, {{"optimizer.lr", "2e-3"}, {"model", "cifar_resnet20"}, {"freeze", "conv1.*,bn1.*"}, {"optimizer.name", "adam"}, {"schedule.milestones", "[7]"}, {"augment", "none"},
-                             {"augment.mirror", "true"}, {"label_smoothing", "0.1"}});
+    override_recipe(recipe, {{"optimizer.lr", "2e-3"}, {"model", "cifar_resnet20"}, {"freeze", "conv1.*,bn1.*"}, {"optimizer.name", "adam"}, {"schedule.milestones", "[7]"}, {"augment.random_horizontal_flip.p", "0.25"}, {"augment", "mirror"},
+                             {"label_smoothing", "0.1"}});
     EXPECT_EQ(std::get<Adam>(fit_spec(recipe).optimizer), (Adam{.lr = 2e-3}));
     EXPECT_EQ(recipe.model, "cifar_resnet20");
     EXPECT_EQ(recipe.step.frozen, (std::vector<std::string>{"conv1.*", "bn1.*"}));
     EXPECT_EQ(std::get<MultiStep>(fit_spec(recipe).schedule.kind).milestones, std::vector<double>{7});
-    EXPECT_EQ(recipe.augment, Augment{.mirror = true});
+    EXPECT_EQ(recipe.augment, Augment{RandomHorizontalFlip{.p = 0.25}});
     EXPECT_EQ(parse_setting(" optimizer.lr = 0.5 "), (std::pair<std::string, std::string>{"optimizer.lr", "0.5"}));
     EXPECT_EQ(test::message_of<ArgumentError>([] { (void)parse_setting("lr"); }), "a setting is key=value, got 'lr'");
 }
@@ -92,7 +92,11 @@ TEST(Recipe, HasGroupsAveragesAndLookahead) {
 
 TEST(Recipe, NamesTheNearestKey) {
     EXPECT_EQ(refused("epoch = 3").substr(0, 56), "recipe 'r': a recipe has no key 'epoch'; nearest: epochs");
-    EXPECT_EQ(refused("[augment]\nmiror = true").substr(0, 68), "recipe 'r': a recipe has no key 'augment.miror'; nearest: augment.mi");
+    EXPECT_EQ(refused("[augment]\nstep = 1").substr(0, 67), "recipe 'r': a recipe has no key 'augment.step'; nearest: augment.st");
+    EXPECT_EQ(refused("augment = [\"miror\"]").substr(0, 57), "recipe 'r': no augmentation 'miror'; nearest: mirror, rand");
+    EXPECT_EQ(refused("[augment]\nsteps = [\"mirror\"]\nrandom_horizontal_flip.q = 1"),
+              "recipe 'r': a recipe has no key 'augment.random_horizontal_flip.q'; nearest: augment.random_horizontal_flip.p, augment.random_horizontal_flip.alternating");
+    EXPECT_EQ(refused("[augment]\nsteps = [\"mirror\"]\ncolor_jitter.hue = 0.1"), "recipe 'r': 'augment.color_jitter.hue': the steps are random_horizontal_flip; add color_jitter to augment.steps");
     EXPECT_EQ(refused("[optimizer]\nname = \"adam\"\nmomentum = 0.9"), "recipe 'r': optimizer 'adam' has no option 'momentum'; it has lr, weight_decay, beta1, beta2, eps");
     EXPECT_EQ(test::message_of<ArgumentError>([] { (void)load_recipe("cifar_resnet21"); }).substr(0, 97),
               "no recipe 'cifar_resnet21', neither a file nor one that comes with fovea; nearest: cifar_resnet20");
@@ -116,7 +120,12 @@ TEST(Recipe, SaysWhichKindOfValueIsWanted) {
 TEST(Recipe, RefusesContradictionsInOneSentence) {
     EXPECT_EQ(refused("precision = \"f64\""), "recipe 'r': precision = \"f64\" needs backend = \"reference\": the cpu backend computes in f32");
     EXPECT_EQ(refused("weights = \"w\"\ninit = \"he\""), "recipe 'r': weights = 'w' and init = 'he' both say where the parameters start: leave one out");
-    EXPECT_EQ(refused("[augment]\npad_crop = 4\nrandom_crop = true"), "recipe 'r': augment.pad_crop and augment.random_crop both place the crop: leave one out");
+    EXPECT_EQ(refused("augment = [\"mirror\", \"mirror\"]"), "recipe 'r': augment.steps has random_horizontal_flip twice: a recipe's keys name a step by its name, so each stands once");
+    EXPECT_EQ(refused("[augment]\nsteps = [\"color-jitter\"]\ncolor_jitter.hue = 0.6"), "recipe 'r': color_jitter.hue lies in 0..0.5, got 0.6");
+    EXPECT_EQ(refused("[augment]\nsteps = [\"random-resized-crop\"]\nrandom_resized_crop.scale = [1, 0.5]"),
+              "recipe 'r': random_resized_crop.scale is a range within 1e-06..1, the smaller first, got 1..0.5");
+    EXPECT_EQ(refused("[augment]\nsteps = [\"random-resized-crop\"]\nrandom_resized_crop.scale = 1"), "recipe 'r': 'augment.random_resized_crop.scale' is a list of two numbers, got 1");
+    EXPECT_EQ(refused("[augment]\nsteps = [\"pad-crop\"]\nrandom_crop.fill = 256"), "recipe 'r': 'augment.random_crop.fill' is \"mean\" or a grey level of 0..255, got 256");
     EXPECT_EQ(refused("[schedule]\nname = \"one-cycle\"\nwarm_up = 2"), "recipe 'r': schedule.warm_up = 2 with one-cycle: that schedule rises by itself (pct_start)");
     EXPECT_EQ(refused("validation = \"none\"\nmetric = \"topk\""), "recipe 'r': metric = \"topk\" needs a validation set, but validation = \"none\"");
     EXPECT_EQ(refused("[optimizer]\nnesterov = true"), "recipe 'r': optimizer 'sgd': nesterov must be used with a momentum and without dampening, got 1");

@@ -48,7 +48,7 @@ inline FitSpec small_fit(const std::filesystem::path& out, std::int64_t epochs =
     spec.train = quadrants(310, "train");  // 10 steps, the last one smaller
     spec.validation = quadrants(100, "validation");
     spec.preprocess = {.channels = 1, .mean = {0.3, 0.3, 0.3}, .std = {0.25, 0.25, 0.25}};
-    spec.augment = {.pad_crop = 1};
+    spec.augment = {RandomCrop{.padding = 1, .fill = mean_fill}};
     spec.epochs = epochs;
     spec.batch = 32;
     spec.optimizer = Sgd{.lr = 0.05, .momentum = 0.9, .nesterov = true, .weight_decay = 1e-3};
