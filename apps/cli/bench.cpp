@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "bench_loader.h"
 #include "command.h"
 #include "fovea/calibrate.h"
 #include "fovea/io.h"
@@ -297,7 +298,7 @@ void bench(const BenchArguments& a) {
 void add_bench(CLI::App& app) {
     auto a = std::make_shared<BenchArguments>();
     CLI::App* command = app.add_subcommand("bench", "Time, rate, memory of a network or of one op");
-    command->add_option("what", a->what, "A name of 'fovea models', a run or weights file, or a problem in quotes as --explain-plan and --profile print it")->required();
+    command->add_option("what", a->what, "A name of 'fovea models', a run or weights file, or a problem in quotes as --explain-plan and --profile print it");
     command->add_option("--batch", a->batch, "Pictures per run")->check(CLI::Range(1, 1'000'000));
     command->add_flag("--train", a->is_training, "A whole training step: forward, loss, backward, SGD with momentum");
     command->add_flag("--profile", a->profile, "Time per node");
@@ -310,7 +311,12 @@ void add_bench(CLI::App& app) {
     a->memory.add_to(*command);
     a->computing.add_to(*command, true);
     a->common.add_to(*command);
-    command->callback([a] { bench(*a); });
+    add_bench_loader(*command);
+    command->callback([a, command] {
+        if (!command->get_subcommands().empty()) return;
+        if (a->what.empty()) throw CLI::RequiredError("what");
+        bench(*a);
+    });
 }
 
 }  // namespace fovea::cli

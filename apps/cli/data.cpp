@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "command.h"
+#include "data_preview.h"
 #include "fovea/data.h"
 
 namespace fovea::cli {
@@ -89,7 +90,7 @@ void verify_data(const DataArguments& a) {
 }  // namespace
 
 void add_data(CLI::App& app) {
-    CLI::App* data = app.add_subcommand("data", "Data sets as files: pack them into tar shards, look through them");
+    CLI::App* data = app.add_subcommand("data", "Data sets as files: pack them into tar shards, look through them, preview augmentation");
     data->require_subcommand(1);
     const auto add = [&](const std::string& name, const std::string& help, void (*run)(const DataArguments&)) {
         auto a = std::make_shared<DataArguments>();
@@ -105,6 +106,7 @@ void add_data(CLI::App& app) {
     packing->add_option("--shard-size", p->shard_mib, "MiB of pictures in a shard")->check(CLI::PositiveNumber);
     packing->add_option("--prefix", p->prefix, "Shards are PREFIX-000000.tar ... (the split's name)");
     const auto [looking, v] = add("verify", "Decode every picture: counts, sizes, damaged ones, duplicates; fails when one is damaged", verify_data);
+    add_data_preview(*data);
     looking->add_option("--show", v->show, "Damaged pictures and duplicates to print")->check(CLI::NonNegativeNumber);
 }
 

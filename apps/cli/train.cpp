@@ -13,6 +13,7 @@
 #include <fmt/ranges.h>
 
 #include "command.h"
+#include "data_options.h"
 #include "fovea/io.h"
 #include "fovea/models.h"
 #include "fovea/nn.h"
@@ -195,11 +196,11 @@ void print_changes(const std::vector<ParameterChange>& changes) {
 void train(const TrainArguments& a) {
     a.common.apply();
     const Recipe recipe = resolve(a);
-    const DatasetPtr data = open_dataset(recipe.data, Split::train);
+    const auto [data, validation] = open_run_data(recipe);
     const Network network = build_for(recipe.model, *data, recipe.normalise == "data", options_of(recipe));
     FitSpec spec = fit_spec(recipe);
     spec.train = data;
-    if (recipe.validation != "none") spec.validation = open_dataset(recipe.validation.empty() ? recipe.data : recipe.validation, Split::test);
+    spec.validation = validation;
     spec.model = network.model;
     spec.model_options = network.model_options;
     spec.listing = network.listing;
@@ -314,9 +315,7 @@ void add_options(CLI::App* command, const std::shared_ptr<TrainArguments>& a) {
             }
         }, help);
     };
-    setting("--data", "data", "DATASET: fashion-mnist, mnist:DIR, cifar10:DIR, cifar100:DIR, folder:DIR");
-    setting("--val", "validation", "Another data set to test on (default: the test part of --data)");
-    flag("--no-val", "validation", "none", "No test after each epoch");
+    add_data_options(*command, [a](const std::string& key, const std::string& value) { a->settings.emplace_back(key, value); });
     command->add_option("--out", a->out, "Run directory (default: runs/MODEL)");
     command->add_flag("--resume", a->resume, "Go on from the last checkpoint in --out, with the recipe kept there");
     setting("--epochs", "epochs", "Passes over the data")->check(CLI::Range(1, 1'000'000));
@@ -336,7 +335,6 @@ void add_options(CLI::App* command, const std::shared_ptr<TrainArguments>& a) {
     setting("--schedule", "schedule.name", "constant, step, multistep, exponential, cosine, one-cycle, polynomial, plateau");
     options("--schedule-option", "schedule", "name=number, any field of the schedule (multistep: milestones=[8,12])");
     setting("--warm-up", "schedule.warm_up", "Epochs of linear warm-up");
-    setting("--augment", "augment", "pad-crop (border of the mean, or pad-crop-black),mirror,random-crop,rotate,shift,distort or none");
     setting("--label-smoothing", "label_smoothing", "0..1")->check(CLI::Range(0.0, 1.0));
     setting("--clip", "clip_norm", "Largest L2 norm of the whole gradient (0: no limit)")->check(CLI::NonNegativeNumber);
     setting("--clip-value", "clip_value", "Largest element of the gradient")->check(CLI::NonNegativeNumber);

@@ -155,6 +155,8 @@ PicturePlan::Placement PicturePlan::placement(std::int64_t width, std::int64_t h
         at.dx = centre_offset(width, frame_.width), at.dy = centre_offset(height, frame_.height);
     }
     if (i < moving_end_) at.is_mirrored = is_flipped(std::get<RandomHorizontalFlip>(steps[i]), address, ordinal_of(steps, i));
+    // Mirrored first, then cut in the middle, whose halves may differ by a pixel.
+    if (at.is_mirrored && i == body_end_) at.dx = width - frame_.width - at.dx;
     // The mean is 0 after normalising, without the rounding of a pixel.
     for (std::size_t c = 0; c < 3; ++c) at.border[c] = fill.is_mean ? 0.0f : table_[c][fill.value];
     return at;

@@ -131,7 +131,9 @@ void check(const Augment& augment) {
     const AugmentStep* before = nullptr;
     for (const AugmentStep& step : augment) {
         check_step(name_of(step), step);
-        require<ArgumentError>(before == nullptr || stage(*before) <= stage(step), "{} stands behind {}: {} comes last", name_of(step), name_of(*before), stage(*before) == 2 ? "what mixes batches" : "random_erasing, of normalised values,");
+        if (before != nullptr)
+            require<ArgumentError>(stage(*before) <= stage(step), "{} stands behind {}: {} comes last", name_of(step), name_of(*before),
+                                   stage(*before) == 2 ? "what mixes batches" : "random_erasing, of normalised values,");
         before = &step;
     }
 }

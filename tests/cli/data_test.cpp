@@ -1,0 +1,90 @@
+// fovea data preview, fovea bench loader, and what training says of odd data.
+#include <algorithm>
+#include <cstdio>
+
+#include "cli/program.h"
+
+namespace fovea::test {
+namespace {
+
+TEST_F(Cli, PreviewDrawsEachPictureAsItIsAndChanged) {
+    make_pictures(4);
+    const Result drawn = run("data preview folder:bars --augment mirror,random-resized-crop --model lenet5 --pictures 3 --variants 2 --out grid.png --json");
+    ASSERT_EQ(drawn.code, 0) << drawn.err;
+    const json document = json::parse(drawn.out);
+    EXPECT_EQ(document.at("steps"), json({"random_horizontal_flip", "random_resized_crop"}));
+    const Image grid = read_image(dir_ / "grid.png");
+    EXPECT_EQ(grid.width, document.at("width"));
+    // 32 x 32 pictures three times enlarged, three columns and rows, 4 pixels between, 12 for a line of text.
+    EXPECT_EQ(grid.width, 4 + 3 * (96 + 4));
+    EXPECT_EQ(grid.height, 12 + 3 * (96 + 12 + 4));
+    const Result same = run("data preview folder:bars --augment none --model lenet5 --pictures 2 --variants 1 --out plain.png");
+    ASSERT_EQ(same.code, 0) << same.err;
+    const Image plain = read_image(dir_ / "plain.png");
+    EXPECT_EQ(crop(plain, 4, 12, 96, 96), crop(plain, 104, 12, 96, 96));  // nothing augmented: the same picture twice
+    EXPECT_EQ(run("data preview folder:bars --augment sparkle --out x.png").code, 2);
+    EXPECT_EQ(run("data preview folder:bars --out no/such/x.png").code, 1);
+}
+
+TEST_F(Cli, BenchLoaderSaysWhereTheTimeGoes) {
+    make_pictures(4);
+    const Result timed = run("bench loader folder:bars --augment color-jitter,mirror --set augment.color_jitter.brightness=0.4 --model lenet5 --seconds 0.2 --json");
+    ASSERT_EQ(timed.code, 0) << timed.err;
+    const json document = json::parse(timed.out);
+    EXPECT_GT(document.at("images_per_second").get<double>(), 0);
+    double sum = 0;
+    for (const auto& [name, share] : document.at("shares").items()) {
+        EXPECT_GT(share.get<double>(), 0) << name;  // a resize to 32 x 32, a jitter, a PNG
+        sum += share.get<double>();
+    }
+    EXPECT_NEAR(sum, 1, 1e-9);
+    EXPECT_NE(run("bench loader folder:bars --model lenet5 --seconds 0.1").out.find("  decode "), std::string::npos);
+    EXPECT_EQ(run("bench").code, 2);
+}
+
+TEST_F(Cli, AShareOfTheTrainingPicturesIsHeldOut) {
+    make_pictures();
+    const std::string short_run = "train lenet5 --data folder:bars --epochs 1 --batch 8 --threads 1 --json ";
+    const Result held = run(short_run + "--val-split 0.25 --balanced --out held");
+    ASSERT_EQ(held.code, 0) << held.err;
+    const json document = json::parse(held.out);
+    const auto tested = document.at("test").at("images").get<int>(), updates = document.at("updates").get<int>();
+    EXPECT_GT(tested, 3);  // a quarter of 48, give or take
+    EXPECT_LT(tested, 24);
+    EXPECT_EQ(updates, (48 - tested + 7) / 8);
+    const Result both = run(short_run + "--val-split 0.25 --no-val --out both");
+    EXPECT_EQ(both.code, 2);
+    EXPECT_EQ(both.err, "fovea train: val_split = 0.25 and validation = 'none' both say what is tested on: leave one out\n");
+    const Result mixed = run(short_run + "--augment mirror,mixup,cutmix --out mixed");
+    ASSERT_EQ(mixed.code, 0) << mixed.err;
+}
+
+TEST_F(Cli, OddDataGetsASentenceEach) {
+    make_pictures(2);
+    const auto train = [&](const std::string& data, const std::string& more = "") {
+        return run("train lenet5 --data " + data + " --no-val --augment random-resized-crop,elastic-transform,rand-augment --epochs 1 --batch 4 --threads 1 --out out-" + std::to_string(std::rand()) + more);
+    };
+    fs::create_directories(dir_ / "bars/train/empty");
+    EXPECT_NE(train("folder:bars").err.find("(train)': 1 of 3 classes have no pictures to learn from: empty\n"), std::string::npos);
+    fs::create_directories(dir_ / "single/a");
+    write_png(dir_ / "single/a/1.png", Image(1, 1, 3, 90));
+    const Result single = train("folder:single");
+    EXPECT_EQ(single.code, 0) << single.err;
+    EXPECT_NE(single.err.find("holds one picture"), std::string::npos) << single.err;
+    EXPECT_EQ(train("folder:single", " --val-split 0.5").code, 2);
+    // 20,000 x 20,000 pixels by its header: left out, named once; alone it ends the run.
+    std::ofstream(dir_ / "single/a/2.ppm", std::ios::binary) << "P6\n20000 20000\n255\n" << std::string(100, '\0');
+    const Result huge = train("folder:single");
+    EXPECT_EQ(huge.code, 0) << huge.err;
+    EXPECT_NE(huge.err.find("20000x20000 pixels, at most 20000 a side and 256000000 in all are accepted"), std::string::npos) << huge.err;
+    EXPECT_EQ(std::count(huge.err.begin(), huge.err.end(), '\n'), 1) << huge.err;
+    std::ofstream(dir_ / "labels.csv") << "file,label\nsingle/a/1.png,0\nsingle/a/1.png,-3\n";
+    const Result label = train("csv:labels.csv");
+    EXPECT_EQ(label.code, 1);
+    EXPECT_EQ(std::count(label.err.begin(), label.err.end(), '\n'), 1) << label.err;
+    fs::create_directories(dir_ / "nothing");
+    EXPECT_EQ(train("folder:nothing").code, 1);
+}
+
+}  // namespace
+}  // namespace fovea::test
