@@ -89,13 +89,19 @@ std::size_t State::bytes() const {
 
 namespace {
 
-/// A row-major value as `layout` has it.
+/// A row-major value as `layout` has it. Of a mapped file, what has been copied as it lies is given back on the way: a large weight is never there twice.
 AlignedBytes in_layout(const Executable::Impl& program, const Type& type, const Layout& layout, const Tensor& plain) {
     AlignedBytes bytes(bytes_of(type, layout, program.real));
-    if (layout)
+    if (layout) {
         reorder_now(*program.backend, type, nullptr, plain.raw(), layout, bytes.data(), program.real);
-    else
-        std::memcpy(bytes.data(), plain.raw(), plain.bytes());
+        return bytes;
+    }
+    constexpr std::size_t stretch = std::size_t{8} << 20;
+    for (std::size_t from = 0; from < plain.bytes(); from += stretch) {
+        const std::size_t count = std::min(stretch, plain.bytes() - from);
+        std::memcpy(bytes.data() + from, plain.raw() + from, count);
+        release_mapped(plain.raw() + from, count);
+    }
     return bytes;
 }
 
@@ -107,6 +113,7 @@ bool convert(State::Impl& state, const std::string& name, State::Impl::Entry& en
     entry.layout = layout;
     entry.is_borrowed = false;
     entry.bytes = in_layout(program, entry.type, layout, plain);
+    release_mapped(plain.raw(), plain.bytes());
     return true;
 }
 
@@ -132,7 +139,7 @@ public:
     void run() {
         if (!program_.derived.empty()) run_prologue();
         for (const auto& [parameter, forms] : packed_of_)
-            if (const std::string& name = program_.parameters[static_cast<std::size_t>(parameter)].name; !program_.derived.contains(name)) pack(parameter, state_.look(name));
+            if (const std::string& name = program_.parameters[static_cast<std::size_t>(parameter)].name; !program_.derived.contains(name)) pack_and_release(parameter, state_.look(name));
     }
 
 private:
@@ -153,6 +160,7 @@ private:
             std::vector<Tensor> values = interpret(program_.prologue, wanted, {}, parameters, {.real = program_.real});
             for (std::size_t o = begin; o < end; ++o)
                 if (const auto it = index.find(outputs[o].first); it != index.end()) keep(it->second, std::exchange(values[o - begin], {}));
+            for (const std::string& name : parameters.names()) release_mapped(parameters.at(name).raw(), parameters.at(name).bytes());
         }
     }
 
@@ -162,6 +170,11 @@ private:
         AlignedBytes& bytes = derived_.bytes[program_.parameters[static_cast<std::size_t>(parameter)].name];
         bytes = is_read_[at] ? in_layout(program_, buffer.type, buffer.layout, value) : AlignedBytes();
         pack(parameter, value);
+    }
+
+    void pack_and_release(int parameter, const Tensor& value) {
+        pack(parameter, value);
+        release_mapped(value.raw(), value.bytes());
     }
 
     void pack(int parameter, const Tensor& value) {
