@@ -80,9 +80,9 @@ struct Kernel {
     std::size_t workspace_bytes = 0;  ///< a call's own; unlike scratch it stays in the cache of the thread from part to part
     std::vector<int> in_place;        ///< per output: the input whose buffer it may overwrite, or -1 (empty: none)
     std::string fallback;             ///< why the plain loops run, where a fast kernel was wanted
-    /// The kernel also does this node, the only reader of its own (PlanContext::only_reader); `out` are that node's outputs. Its inputs but
-    /// the one it reads here, which must be parameters, follow the node's own in `in`.
-    const Node* through = nullptr;
+    /// The kernel also does these nodes, each the only reader of the one before (PlanContext::only_reader); `out` are the last one's outputs.
+    /// Their inputs but those they read here, parameters or values of nodes before the first, follow the node's own in `in`.
+    std::vector<const Node*> through;
 };
 
 /// What a backend may look at while it plans a node.
@@ -108,6 +108,7 @@ struct PlanContext {
     std::function<const Node*(const Node&)> only_reader;
     /// The whole program is too little work to wake other threads for: every kernel runs on the caller's.
     bool is_serial = false;
+    bool is_inference = false;  ///< no value is made again for a reverse pass: which nodes share a kernel may change the last bits
     bool has_fixed_parameters = false;  ///< no run changes them: packed forms are made once
     bool stores_bf16 = false;  ///< kernels that can keep maps in layouts of bf16 elements; the others ask for f32 and get it by reorders
     bool allows_winograd = true;

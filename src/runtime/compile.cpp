@@ -54,6 +54,7 @@ public:
         p_.context.rows = batch_rows(p_.graph);
         p_.context.row_bounds = cut_rows(p_.graph, p_.context.rows);
         p_.context.is_serial = total_operations(p_.graph) < serial_operations;
+        p_.context.is_inference = options.inference;
         p_.context.allows_winograd = options.winograd != Winograd4x4::never;
         p_.context.forces_winograd = options.winograd == Winograd4x4::always;
         const std::string unmet = unmet_precision(options);
@@ -155,11 +156,13 @@ private:
             const bool is_absent = input.is_empty() || (node.op->shape_only >> i & 1) || (node.op->name == "concat" && is_placed(node, static_cast<int>(i)));
             in.push_back(is_absent ? -1 : in_layout(input, kernel->in[i]));
         }
-        if (kernel->through)
-            for (const Value& input : kernel->through->inputs)
-                if (input.is_empty() || input.id() != node.id) in.push_back(input.is_empty() ? -1 : in_layout(input, kernel->in[in.size()]));
-        const Node* last = kernel->through ? kernel->through : &node;
-        done_.insert(last->id);
+        const Node* last = &node;
+        for (const Node* next : kernel->through) {
+            for (const Value& input : next->inputs)
+                if (input.is_empty() || input.id() != last->id) in.push_back(input.is_empty() ? -1 : in_layout(input, kernel->in[in.size()]));
+            done_.insert(next->id);
+            last = next;
+        }
         add_item(node, *last, std::move(*kernel), std::move(in));
     }
 
@@ -403,10 +406,12 @@ private:
         return cost.macs ? 2 * cost.macs : cost.operations;
     }
 
-    /// A kernel that does two nodes is named after the one with more work.
+    /// A kernel that does several nodes is named after the one with most work.
     PlanLine line_of(const Node& first, const Kernel& kernel) const {
-        const std::int64_t before = operations_of(first), after = kernel.through ? operations_of(*kernel.through) : 0;
-        const Node& node = after > before ? *kernel.through : first;
+        std::vector<const Node*> nodes{&first};
+        nodes.insert(nodes.end(), kernel.through.begin(), kernel.through.end());
+        const auto most = std::ranges::max_element(nodes, {}, [](const Node* n) { return operations_of(*n); });
+        const Node& node = **most;
         PlanLine line{.path = node.path, .op = node.op->name, .kernel = kernel.name, .layout = kernel.out.empty() ? "" : layout_name(kernel.out[0])};
         if (node.op->name == "conv2d" && node.inputs.size() > 2 && !node.inputs[2].is_empty()) line.fused += "bias ";
         if (node.attrs.flag("fused_batch_norm")) line.fused += "batch_norm ";
@@ -414,10 +419,12 @@ private:
         if ((node.op->name == "conv2d" || node.op->name == "batch_norm") && node.inputs.size() > residual) line.fused += "add ";
         line.fused += node.attrs.text("activation");
         const auto joined = [](const std::string& a, const std::string& b) { return a + (a.empty() || b.empty() || a.back() == ' ' ? "" : " ") + b; };
-        if (kernel.through && &node == &first) line.fused = joined(line.fused, kernel.through->op->name);
-        else if (kernel.through) line.fused = joined("after " + joined(first.op->name, first.attrs.text("activation")) + (line.fused.empty() ? "" : ","), line.fused);
+        std::string before;
+        for (auto it = nodes.begin(); it != most; ++it) before = joined(before, joined((*it)->op->name, (*it)->attrs.text("activation")));
+        if (!before.empty()) line.fused = joined("after " + before + (line.fused.empty() ? "" : ","), line.fused);
+        for (auto it = most + 1; it != nodes.end(); ++it) line.fused = joined(line.fused, joined((*it)->op->name, (*it)->attrs.text("activation")));
         line.problem = problem_of(node, p_.precision);
-        line.operations = before + after;
+        for (const Node* n : nodes) line.operations += operations_of(*n);
         return line;
     }
 

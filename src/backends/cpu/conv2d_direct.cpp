@@ -15,11 +15,9 @@ bool is_chosen(const Node& node, const PlanContext& context, const std::optional
     return context.is_sharded() && epilogue && (epilogue->kind == Kind::silu || epilogue->kind == Kind::sigmoid || epilogue->kind == Kind::hard_swish) && node.outputs[0].shape[0] == context.rows;
 }
 
-/// How `lines` of work by `vectors` of filters are cut: each piece a range of both.
-struct Cut {
-    int line_parts, vector_parts;
-};
-Cut cut_of(std::int64_t lines, std::int64_t vectors, std::int64_t macs) {
+}  // namespace
+
+DirectCut cut_direct(std::int64_t lines, std::int64_t vectors, std::int64_t macs) {
     constexpr std::int64_t piece_macs = 512 << 10, most_pieces = 16, panel = 4;
     const std::int64_t pieces = std::clamp<std::int64_t>(macs / piece_macs, 1, most_pieces), panels = (vectors + panel - 1) / panel;
     // By lines, where that leaves even pieces: then every core reads its own part of x, and all of the weight.
@@ -27,8 +25,6 @@ Cut cut_of(std::int64_t lines, std::int64_t vectors, std::int64_t macs) {
     const std::int64_t vector_parts = std::min(panels, pieces);
     return {static_cast<int>(std::min(lines, (pieces + vector_parts - 1) / vector_parts)), static_cast<int>(vector_parts)};
 }
-
-}  // namespace
 
 std::optional<Kernel> plan_direct_conv2d(const Node& node, const PlanContext& context) {
     const Shape &x = node.inputs[0].shape(), &w = node.inputs[1].shape(), &y = node.outputs[0].shape;
@@ -74,7 +70,7 @@ std::optional<Kernel> plan_direct_conv2d(const Node& node, const PlanContext& co
     } else {
         constexpr std::int64_t columns = 24;  // whole tiles
         const std::int64_t lines = is_pointwise ? (width + columns - 1) / columns : samples * height;
-        const Cut cut = cut_of(lines, vectors, macs);
+        const DirectCut cut = cut_direct(lines, vectors, macs);
         kernel.phases.push_back({.parts = cut.line_parts * cut.vector_parts, .run = [=](const KernelArgs& args, const Part& part) {
                                      const auto [begin, end] = piece({.index = part.index % cut.line_parts, .count = cut.line_parts}, lines);
                                      const auto [vector, vector_end] = piece({.index = part.index / cut.line_parts, .count = cut.vector_parts}, vectors);

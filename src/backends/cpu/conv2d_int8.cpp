@@ -158,7 +158,7 @@ std::optional<Kernel> plan_int8_conv2d(const Node& node, const PlanContext& cont
     if (has_residual) kernel.in[3] = output.is_bytes() ? context.stored(node.inputs[3]) : channels_last(y);
     kernel.out = {output.layout};
     if (has_residual) kernel.in_place = {3};
-    kernel.through = output.through;
+    if (output.through) kernel.through = {output.through};
     const std::int64_t width = output.is_bytes() ? 1 : 4, x_line = x[1] * x[3], y_line = y[1] * y[3] * width;
     Phase phase{.kind = sharded ? Phase::Kind::rows : Phase::Kind::split, .parts = static_cast<int>(pieces.size()), .row_reads = sharded ? 0b1001u : 0u, .uses_scratch = scratch > 0};
     kernel.scratch_bytes = scratch * pieces.size();

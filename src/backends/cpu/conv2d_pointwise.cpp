@@ -108,7 +108,7 @@ std::optional<Kernel> plan_chunks(const Node* norm, const Node& conv, const Plan
     kernel.in.resize(weight_at + conv.inputs.size() - 1);
     kernel.in[0] = source;
     kernel.in[weight_at] = layout_of(*weights, w);
-    if (norm) kernel.through = &conv;
+    if (norm) kernel.through = {&conv};
     const bool rectifies = norm && norm->attrs.text("activation") == "relu";
     const UnaryKernel activate_source = norm && !rectifies ? activation_kernel(*norm) : UnaryKernel{};
     const double eps = norm ? norm->attrs.real("eps") : 0;

@@ -27,6 +27,7 @@ Planner planner_of(const std::string& op) {
         {"max_pool2d_backward", cpu::plan_pool},
         {"sum", cpu::plan_reduction},
         {"mean", cpu::plan_reduction},
+        {"multiply", cpu::plan_gated_pointwise},
         {"expand_to", cpu::plan_reduction},
         {"divide_by_count", cpu::plan_reduction},
         {"sum_to", cpu::plan_reduction},

@@ -41,4 +41,10 @@ struct DirectConvKernel {
 };
 [[nodiscard]] const DirectConvKernel& direct_conv();
 
+/// How `lines` of work by `vectors` of filters are cut for a team: each piece a range of both.
+struct DirectCut {
+    int line_parts, vector_parts;
+};
+[[nodiscard]] DirectCut cut_direct(std::int64_t lines, std::int64_t vectors, std::int64_t macs);
+
 }  // namespace fovea::cpu

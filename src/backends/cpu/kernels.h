@@ -29,6 +29,10 @@ namespace fovea::cpu {
 [[nodiscard]] std::optional<Kernel> plan_pointwise(const Node& node, const PlanContext& context);
 /// The batch norm of inference together with the convolution of single pixels that alone reads it.
 [[nodiscard]] std::optional<Kernel> plan_normed_pointwise(const Node& norm, const PlanContext& context);
+/// The mean of each map through the two small layers that alone read it one after another: the gate of squeeze-and-excitation.
+[[nodiscard]] std::optional<Kernel> plan_squeeze_excite(const Node& mean, const PlanContext& context);
+/// A map times a value per sample and channel, through the convolution of single pixels that alone reads it.
+[[nodiscard]] std::optional<Kernel> plan_gated_pointwise(const Node& multiply, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_linear(const Node& node, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_matmul(const Node& node, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_batch_norm(const Node& node, const PlanContext& context);

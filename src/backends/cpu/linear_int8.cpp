@@ -116,7 +116,7 @@ std::optional<Kernel> plan_int8_linear(const Node& node, const PlanContext& cont
     kernel.in[0] = context.stored(node.inputs[0]);
     kernel.in[1] = std::make_shared<PackedLinear>(pieces, bytes, plain_scales);
     kernel.out = {output.layout};
-    kernel.through = output.through;
+    if (output.through) kernel.through = {output.through};
     const std::size_t sums_bytes = static_cast<std::size_t>(rows * widest * 4 + 63) / 64 * 64;
     kernel.workspace_bytes = scratch + sums_bytes + static_cast<std::size_t>(widest) * 4;
     kernel.phases.push_back({.parts = static_cast<int>(count), .run = [=](const KernelArgs& args, const Part& part) {

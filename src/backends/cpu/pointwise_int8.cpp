@@ -95,7 +95,7 @@ std::optional<Kernel> plan_int8_pointwise(const Node& node, const PlanContext& c
         reads |= 1u << i, rows |= 1u << i;
     }
     kernel.out = {output.layout};
-    kernel.through = output.through;
+    if (output.through) kernel.through = {output.through};
     const std::int64_t channels = y[1], pixels = y[2] * y[3], step = std::max<std::int64_t>(1, (2 << 10) / channels), floats = step * channels;
     kernel.workspace_bytes = static_cast<std::size_t>(floats) * 4 * (stored.size() + 1);
     kernel.scratch_bytes = op->scratch_bytes;

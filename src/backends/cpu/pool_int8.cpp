@@ -62,7 +62,7 @@ std::optional<Kernel> avg_pool(const Node& node, const PlanContext& context, con
     kernel.name = std::string("simd:") + int8_simd().name;
     kernel.in = {context.stored(node.inputs[0])};
     kernel.out = {output.layout};
-    kernel.through = output.through;
+    if (output.through) kernel.through = {output.through};
     const std::int64_t channels = x[1], width = x[3], x_row = x.elements() / x[0], y_row = y.elements() / y[0], out_width = y[3];
     kernel.workspace_bytes = static_cast<std::size_t>(channels) * 8;
     kernel.phases.push_back(by_lines(context, y, out_width * channels * 4, [=, grid = source.grid(), is_signed = source.is_signed()](const KernelArgs& args, std::int64_t n, std::int64_t begin, std::int64_t end) {

@@ -206,6 +206,7 @@ Kernel plan_divide_by_count(const Node& node, const PlanContext& context) {
 }  // namespace
 
 std::optional<Kernel> plan_reduction(const Node& node, const PlanContext& context) {
+    if (auto kernel = plan_squeeze_excite(node, context)) return kernel;
     if (node.op->name == "sum" || node.op->name == "mean" || node.op->name == "sum_to") return plan_sum(node, context);
     if (node.op->name == "expand_to") return plan_expand(node, context);
     if (node.op->name == "divide_by_count") return plan_divide_by_count(node, context);

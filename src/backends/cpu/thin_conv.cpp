@@ -69,7 +69,7 @@ std::optional<Kernel> plan_thin_conv2d(const Node& node, const PlanContext& cont
     if (!g.is_planar) kernel.in[0] = channels_last(x);
     if (!by_pixels) kernel.in[1] = layout_of(dnnl::memory::desc(dims_of(w), dnnl::memory::data_type::f32, dnnl::memory::format_tag::hwio), w);
     kernel.out = {channels_last(y)};
-    kernel.through = pooling;
+    if (pooling) kernel.through = {pooling};
 
     const bool sharded = context.is_sharded() && x[0] == context.rows;
     const std::int64_t samples = x[0], units = g.units(), x_row = x.elements() / samples, y_row = y.elements() / samples;
