@@ -118,7 +118,7 @@ std::optional<Kernel> plan_conv2d(const Node& node, const PlanContext& context) 
         if (auto kernel = plan_forward(node, context, memory::data_type::bf16)) return kernel;
     }
     // Slices before our direct kernel, which knows none.
-    for (const auto planner : {plan_depthwise_conv2d, plan_thin_conv2d, plan_winograd, plan_pointwise, plan_direct_conv2d})
+    for (const auto planner : {plan_expanded_depthwise, plan_depthwise_conv2d, plan_thin_conv2d, plan_winograd, plan_pointwise, plan_direct_conv2d})
         if (auto kernel = planner(node, context)) return kernel;
     return plan_forward(node, context, f32);
 }

@@ -5,6 +5,12 @@
 
 namespace fovea::cpu {
 
+Layout depthwise_weights(const Shape& w) {
+    // As oneDNN describes grouped weights.
+    const Shape grouped{w[0], 1, 1, w[2], w[3]};
+    return layout_of(dnnl::memory::desc(dims_of(grouped), dnnl::memory::data_type::f32, dnnl::memory::dims{1, w[0], w[0], w[3] * w[0], w[0]}), grouped);
+}
+
 std::optional<Kernel> plan_depthwise_conv2d(const Node& node, const PlanContext& context) {
     const Shape &x = node.inputs[0].shape(), &w = node.inputs[1].shape(), &y = node.outputs[0].shape;
     const auto stride = node.attrs.integers("stride"), pad = node.attrs.integers("pad"), dilation = node.attrs.integers("dilation");
@@ -21,9 +27,7 @@ std::optional<Kernel> plan_depthwise_conv2d(const Node& node, const PlanContext&
     kernel.name = std::string("depthwise:") + simd().name;
     kernel.in.resize(node.inputs.size());
     kernel.in[0] = channels_last(x);
-    // [R, S, C] as oneDNN describes grouped weights.
-    const Shape grouped{groups, 1, 1, w[2], w[3]};
-    kernel.in[1] = layout_of(dnnl::memory::desc(dims_of(grouped), dnnl::memory::data_type::f32, dnnl::memory::dims{1, groups, groups, w[3] * groups, groups}), grouped);
+    kernel.in[1] = depthwise_weights(w);
     kernel.out = {channels_last(y)};
     kernel.workspace_bytes = static_cast<std::size_t>(g.work()) * sizeof(float);
     const std::int64_t samples = x[0], x_row = x.elements() / samples, y_row = y.elements() / samples;

@@ -32,7 +32,7 @@ struct Line {
     std::int64_t p, first_channel, last_channel;
 
     /// Pixel (h, w) of the map, or zeros beyond its edges.
-    const float* at(std::int64_t h, std::int64_t w) const { return h < 0 || h >= g.height || w < 0 || w >= g.width ? zeros : x + (h * g.width + w) * g.channels; }
+    const float* at(std::int64_t h, std::int64_t w) const { return h < 0 || h >= g.height || w < 0 || w >= g.width ? zeros : x + (h * g.width + w) * g.x_pixel; }
 };
 
 /// f(channel, load, store) for every vector of channels, the last one masked.
@@ -62,7 +62,7 @@ template <int kernel, int stride, class From> HWY_INLINE void sum_tile(float* co
             for (int j = 0; j < columns; ++j) pixels[j] = load(from(r, j) + c);
 #pragma GCC unroll 5
             for (int s = 0; s < kernel; ++s) {
-                const V w = load(line.weight + (r * kernel + s) * line.g.channels + c);
+                const V w = load(line.weight + (r * kernel + s) * line.g.tap + c);
 #pragma GCC unroll 4
                 for (int t = 0; t < tile; ++t) sums[t] = hn::MulAdd(pixels[t * stride + s], w, sums[t]);
             }
@@ -78,7 +78,7 @@ template <int kernel, int stride> void run_tile(float* const (&to)[tile], const 
     constexpr int columns = (tile - 1) * stride + kernel;
     const std::int64_t h = line.p * stride - g.before_h, w = q * stride - g.before_w;
     if (h >= 0 && h + kernel <= g.height && w >= 0 && w + columns <= g.width) {
-        const std::int64_t pixel = g.channels, row = g.width * pixel;
+        const std::int64_t pixel = g.x_pixel, row = g.width * pixel;
         const float* corner = line.x + h * row + w * pixel;
         return sum_tile<kernel, stride>(to, line, [=](int r, int j) { return corner + r * row + j * pixel; });
     }
@@ -99,7 +99,7 @@ template <> void run_tile<any, any>(float* const (&to)[tile], const Line& line, 
             const std::int64_t h = line.p * g.stride_h - g.before_h + r * g.dilation_h;
             if (h < 0 || h >= g.height) continue;
             for (std::int64_t s = 0; s < g.kernel_w; ++s) {
-                const V w = load(line.weight + (r * g.kernel_w + s) * g.channels + c);
+                const V w = load(line.weight + (r * g.kernel_w + s) * g.tap + c);
 #pragma GCC unroll 4
                 for (int t = 0; t < tile; ++t) sums[t] = hn::MulAdd(load(line.at(h, (q + t) * g.stride_w - g.before_w + s * g.dilation_w) + c), w, sums[t]);
             }
@@ -125,7 +125,7 @@ void run(float* y, const float* x, const float* weight, const float* bias, float
             const Line line{x, zeros, g, weight, bias, epilogue, p, c, std::min(g.channels, c + block)};
             for (std::int64_t q = 0; q < g.out_width; q += tile) {
                 float* to[tile];
-                for (std::int64_t t = 0; t < tile; ++t) to[t] = q + t < g.out_width ? y + (p * g.out_width + q + t) * g.channels : spare;
+                for (std::int64_t t = 0; t < tile; ++t) to[t] = q + t < g.out_width ? y + (p * g.out_width + q + t) * g.y_pixel : spare;
                 f(to, line, q);
             }
         }

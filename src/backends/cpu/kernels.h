@@ -12,6 +12,10 @@ namespace fovea::cpu {
 [[nodiscard]] std::optional<Kernel> plan_conv2d(const Node& node, const PlanContext& context);
 /// One filter per channel.
 [[nodiscard]] std::optional<Kernel> plan_depthwise_conv2d(const Node& node, const PlanContext& context);
+/// A convolution of single pixels together with the depthwise one that alone reads it.
+[[nodiscard]] std::optional<Kernel> plan_expanded_depthwise(const Node& expand, const PlanContext& context);
+/// The weights of a depthwise convolution as our kernel reads them: [R, S, C].
+[[nodiscard]] Layout depthwise_weights(const Shape& weight);
 /// Without groups, on our own direct kernel.
 [[nodiscard]] std::optional<Kernel> plan_direct_conv2d(const Node& node, const PlanContext& context);
 /// Convolutions with few channels, and the pooling after them.
