@@ -96,8 +96,9 @@ public:
         if (now - drawn_ < std::chrono::milliseconds(100) && report.step + 1 != report.steps_per_epoch) return;
         drawn_ = now;
         const double part = static_cast<double>(report.step + 1) / static_cast<double>(report.steps_per_epoch);
-        const std::string text = fmt::format("epoch {}/{} {} {:3.0f} %  loss {:.4f}  accuracy {:.2f} %  {} images/s  {} left", report.epoch + 1, epochs_, bar(part, 20), part * 100,
-                                             report.mean_loss, report.accuracy * 100, short_count(report.images_per_second), duration(report.epoch_seconds_left));
+        const std::string text = fmt::format("epoch {}/{} {} {:3.0f} %  loss {:.4f}  accuracy {:.2f} %  {} images/s  loader wait {:.0f} %  {} left{}", report.epoch + 1, epochs_, bar(part, 20),
+                                             part * 100, report.mean_loss, report.accuracy * 100, short_count(report.images_per_second), report.loader_wait * 100,
+                                             duration(report.epoch_seconds_left), report.seconds_left > 0 ? fmt::format(" ({} in all)", duration(report.seconds_left)) : "");
         fmt::print(stderr, "\r{}\x1b[K", text);
         std::fflush(stderr);
         is_drawn_ = true;
@@ -107,7 +108,8 @@ public:
         clear();
         std::string text = fmt::format("epoch {}/{}  loss {:.4f}  accuracy {:.2f} %", report.epoch + 1, epochs_, report.train_loss, report.train_accuracy * 100);
         if (report.validation) text += fmt::format("  |  test loss {:.4f}  accuracy {:.2f} %{}", report.validation->loss, report.validation->top1 * 100, report.is_best ? "  best" : "");
-        fmt::print(out_, "{}  |  {:.1f} s  {} images/s\n", text, report.seconds, short_count(report.images_per_second));
+        const std::string wait = report.loader_wait >= 0.01 ? fmt::format("  loader wait {:.0f} %", report.loader_wait * 100) : "";
+        fmt::print(out_, "{}  |  {:.1f} s  {} images/s{}\n", text, report.seconds, short_count(report.images_per_second), wait);
         std::fflush(out_);
     }
 

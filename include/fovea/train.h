@@ -257,6 +257,13 @@ private:
     std::vector<std::int64_t> counts_;
 };
 
+/// A picture that was taken for another class.
+struct Mistake {
+    std::int64_t index = 0;            ///< in the data set
+    std::int64_t label = 0, predicted = 0;
+    double of_label = 0, of_predicted = 0;  ///< softmax probabilities
+};
+
 struct Evaluation {
     std::int64_t images = 0;
     std::int64_t skipped = 0;  ///< damaged pictures, left out
@@ -264,6 +271,7 @@ struct Evaluation {
     double loss = 0;           ///< mean over the pictures
     double top1 = 0, topk = 0; ///< 0..1
     ConfusionMatrix confusion{};
+    std::vector<Mistake> worst{};  ///< those that give their own class the least, worst first
     double seconds = 0;
 };
 
@@ -273,6 +281,7 @@ using LossFunction = std::function<Value(const Value& logits, const Value& label
 struct EvaluateSpec {
     std::int64_t batch = 256;
     std::int64_t k = 5;
+    std::int64_t worst = 0;                ///< mistakes to keep; none of a batch with damaged pictures, where numbers are not known
     Preprocess preprocess{};
     int loader_threads = 1;
     LossFunction loss{};
@@ -377,7 +386,9 @@ struct StepReport {
     double accuracy = 0;                                    ///< training top-1 of the epoch so far, 0..1
     double lr = 0;
     double images_per_second = 0;
+    double loader_wait = 0;                                 ///< share of the epoch's time so far in which no batch was ready, 0..1
     double epoch_seconds_left = 0;
+    double seconds_left = 0;                                ///< of all epochs, with their evaluation once one has been made; 0: not known yet
     std::map<std::string, double> scalars;
 };
 struct EpochReport {
@@ -387,6 +398,7 @@ struct EpochReport {
     bool is_best = false;
     double lr = 0;
     double seconds = 0, images_per_second = 0;
+    double loader_wait = 0;            ///< share of `seconds` in which no batch was ready, 0..1
 };
 /// Each may be empty; returning false stops the run after this step: it is saved and can be resumed.
 struct Callback {
@@ -423,6 +435,9 @@ struct FitSpec {
     std::int64_t save_every_steps = 0;    ///< 0: only at the end of each epoch
     double save_every_minutes = 10;       ///< 0: off
     std::int64_t log_every_steps = 50;    ///< lines in metrics.jsonl
+    /// Training pictures on which each epoch's gradient norms, saturated and dead units are taken, at least 8 and at most a hundredth of
+    /// the set; 0: off. Nothing of the run depends on it.
+    std::int64_t probe = 32;
     std::string metric = "top1";     ///< of the validation (or training) set; names the best checkpoint: "top1", "topk", "loss"
     std::int64_t k = 5;
     std::vector<Callback> callbacks{};
@@ -449,8 +464,8 @@ struct FitResult {
     double seconds = 0;                    ///< of training steps and loading, without evaluation
 };
 
-/// Trains `network` (input "image", the output that scores_of() finds). Run directory: config.json, recipe.toml, metrics.jsonl,
-/// checkpoint-last.safetensors, checkpoint-best.safetensors. Killed at any moment and resumed, it ends with the bytes of a run never stopped.
+/// Trains `network` (input "image", the output that scores_of() finds). Run directory: config.json, recipe.toml, metrics.jsonl, the same
+/// for TensorBoard (events.out.tfevents.*), evaluation.json, checkpoint-last.safetensors, checkpoint-best.safetensors. Killed at any moment and resumed, it ends with the bytes of a run never stopped.
 /// Throws Error on a NaN or infinite loss, naming the node that made it first; the last good checkpoint stays.
 FitResult fit(const Graph& network, const FitSpec& spec);
 

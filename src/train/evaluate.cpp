@@ -1,5 +1,7 @@
 // A network over a data set, compiled for inference: loss, top-1, top-k, confusion matrix.
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 
 #include "core/text.h"
 #include "fovea/nn.h"
@@ -28,9 +30,15 @@ WithLoss with_loss(const Graph& network, const LossFunction& loss, bool lowest_w
     if (labels.is_empty()) labels = mixes ? result.graph->input("label", out.shape()) : result.graph->input("label", {out.shape()[0]}, DType::i32);
     const auto loss_of = [&](const Value& scores) { return loss ? loss(scores, labels) : mixes ? cross_entropy_soft(scores, labels) : cross_entropy(scores, labels); };
     result.loss = loss_of(out);
+    const Value main = result.loss;
     if (training)
         for (const auto& [name, value] : network.outputs())
-            if (const auto weight = auxiliary_weight(value)) result.loss = result.loss + *weight * loss_of(result.graph->find_output(name));
+            if (const auto weight = auxiliary_weight(value)) {
+                const Value part = loss_of(result.graph->find_output(name));
+                result.graph->output("loss." + name, part);
+                result.loss = result.loss + *weight * part;
+            }
+    if (result.loss.id() != main.id()) result.graph->output("loss.main", main);
     result.scores = lowest_wins ? -out : out;
     result.graph->output("scores", result.scores);
     return result;
@@ -51,6 +59,24 @@ void tally(Evaluation& result, const Tensor& outputs, const Tensor& labels) {
         result.confusion.add(label, top_k(row, 1).front());
     }
     result.images += images;
+}
+
+/// The mistakes of a batch whose first picture is number `first` join those kept, of which the worst `count` remain.
+void note_mistakes(std::vector<Mistake>& worst, const Tensor& outputs, const Tensor& labels, std::int64_t first, std::int64_t count) {
+    const std::int64_t images = outputs.shape()[0], classes = outputs.shape()[1];
+    const Tensor scores = outputs.to(DType::f32);
+    const auto all = scores.data<float>();
+    for (std::int64_t n = 0; n < images; ++n) {
+        const auto row = all.subspan(static_cast<std::size_t>(n * classes), static_cast<std::size_t>(classes));
+        const auto label = static_cast<std::int64_t>(labels.at(n)), predicted = top_k(row, 1).front();
+        const double most = row[static_cast<std::size_t>(predicted)];
+        if (predicted == label || !std::isfinite(most)) continue;
+        double total = 0;
+        for (const float score : row) total += std::exp(static_cast<double>(score) - most);
+        worst.push_back({first + n, label, predicted, std::exp(static_cast<double>(row[static_cast<std::size_t>(label)]) - most) / total, 1 / total});
+    }
+    std::ranges::stable_sort(worst, {}, &Mistake::of_label);
+    worst.resize(std::min(worst.size(), static_cast<std::size_t>(count)));
 }
 
 }  // namespace
@@ -80,6 +106,8 @@ Evaluation evaluate(const Graph& network, const Parameters& parameters, DatasetP
         result.skipped += batch->skipped;
         result.loss += outputs[0].at(0) * static_cast<double>(batch->images.shape()[0]);
         tally(result, outputs[1], batch->labels);
+        const std::int64_t first = batch->step * spec.batch;
+        if (spec.worst > 0 && outputs[1].shape()[0] == std::min(spec.batch, dataset->size() - first)) note_mistakes(result.worst, outputs[1], batch->labels, first, spec.worst);
         if (spec.stop != nullptr && spec.stop->load()) break;
     }
     if (result.images > 0) {

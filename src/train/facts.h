@@ -17,6 +17,10 @@ using Json = nlohmann::ordered_json;
 [[nodiscard]] Json to_json(const Schedule& schedule);
 [[nodiscard]] Json to_json(const StepSpec& step);
 
+/// Which fovea, made by which compiler; on which machine.
+[[nodiscard]] Json build_facts();
+[[nodiscard]] Json machine_facts();
+
 /// Throws FormatError naming the file and the byte where the text stops being JSON.
 [[nodiscard]] Json parse_json(std::string_view text, std::string_view file);
 

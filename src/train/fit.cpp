@@ -6,6 +6,7 @@
 
 #include "core/text.h"
 #include "fovea/nn.h"
+#include "train/probe.h"
 #include "train/run_directory.h"
 #include "train/training_loader.h"
 #include "train/with_loss.h"
@@ -50,6 +51,16 @@ public:
     }
 
     FitResult go() {
+        try {
+            return run();
+        } catch (const std::exception& error) {
+            directory_.log_end({{"status", "failed"}, {"why", error.what()}});
+            throw;
+        }
+    }
+
+private:
+    FitResult run() {
         begin();
         bool goes_on = true;
         while (goes_on && progress_.epoch < spec_.epochs && !has_lost_patience()) goes_on = run_epoch();
@@ -67,10 +78,10 @@ public:
             const auto more = spec_.validation->damaged();
             result_.warnings.insert(result_.warnings.end(), more.begin(), more.end());
         }
+        directory_.log_end({{"status", result_.is_stopped && result_.ended.empty() ? "stopped" : "finished"}, {"why", result_.ended}});
         return std::move(result_);
     }
 
-private:
     static FitSpec checked(FitSpec spec) {
         require<ArgumentError>(spec.train != nullptr, "fit: no training set given");
         require<ArgumentError>(spec.epochs > 0 && spec.batch > 0, "fit: epochs and batch are at least 1, got {} and {}", spec.epochs, spec.batch);
@@ -207,7 +218,7 @@ private:
 
     [[nodiscard]] Evaluation evaluate_now() const {
         return evaluate(network_, network_parameters(), spec_.validation,
-                        {.batch = std::max<std::int64_t>(spec_.batch, 256), .k = spec_.k, .preprocess = spec_.preprocess, .loader_threads = spec_.loader_threads,
+                        {.batch = std::max<std::int64_t>(spec_.batch, 256), .k = spec_.k, .worst = directory_.is_on() ? 24 : 0, .preprocess = spec_.preprocess, .loader_threads = spec_.loader_threads,
                          .loss = spec_.loss, .lowest_wins = spec_.lowest_wins, .compile = spec_.compile});
     }
 
@@ -220,8 +231,9 @@ private:
         directory_.remove_leftovers();
         Json config = recipe();
         config["epochs"] = spec_.epochs;
-        config["threads"] = threads();
-        config["build"] = {{"fovea", "0.1.0"}, {"compiler", __VERSION__}};
+        config.update({{"steps_per_epoch", loader_.steps()}, {"parameters", network_.trainable_scalars()}, {"classes", spec_.train->classes()},
+                       {"validation_images", spec_.validation ? spec_.validation->size() : 0}, {"threads", threads()}, {"loader_threads", spec_.loader_threads},
+                       {"build", build_facts()}, {"machine", machine_facts()}});
         directory_.write_config(config, spec_.recipe);
         directory_.open_metrics(progress_.updates, progress_.epoch);
         // A first checkpoint at once: an unwritable or full disk shows now, and there is always one to go back to.
@@ -281,9 +293,16 @@ private:
     bool run_epoch() {
         const Clock::time_point epoch_start = Clock::now();
         std::int64_t images_now = 0;
+        double waited = 0;
         double lr = schedule(std::max<std::int64_t>(0, progress_.step - 1)).lr;  // of the last step made, should none be left
         Epoch pass = loader_.epoch(progress_.epoch, progress_.step);
-        while (const std::optional<Batch> batch = pass.next()) {
+        const auto next = [&] {
+            const Clock::time_point asked = Clock::now();
+            std::optional<Batch> batch = pass.next();
+            waited += seconds_since(asked);
+            return batch;
+        };
+        while (const std::optional<Batch> batch = next()) {
             progress_.step = batch->step;
             lr = schedule().lr;
             const StepResult done = step(*batch);
@@ -293,8 +312,10 @@ private:
             const double seconds = seconds_since(epoch_start);
             const auto made = static_cast<double>(progress_.images);
             StepReport report{progress_.epoch, batch->step, loader_.steps(), progress_.updates, done.loss, progress_.loss_sum / made,
-                              static_cast<double>(progress_.correct) / made, lr, static_cast<double>(images_now) / seconds, 0, done.scalars};
+                              static_cast<double>(progress_.correct) / made, lr, static_cast<double>(images_now) / seconds, waited / seconds, 0, 0, done.scalars};
             report.epoch_seconds_left = static_cast<double>(loader_.steps() - progress_.step) * static_cast<double>(spec_.batch) / report.images_per_second;
+            report.seconds_left = report.epoch_seconds_left + static_cast<double>(spec_.epochs - progress_.epoch - 1) * last_epoch_seconds_ + last_evaluation_seconds_;
+            if (last_epoch_seconds_ == 0 && progress_.epoch + 1 < spec_.epochs) report.seconds_left = 0;
             if (spec_.log_every_steps > 0 && done.is_update && progress_.updates % spec_.log_every_steps == 0) log_step(report);
             bool goes_on = true;
             for (const Callback& callback : spec_.callbacks) goes_on &= !callback.on_step || callback.on_step(report);
@@ -312,13 +333,16 @@ private:
                 spec_.train->damaged().empty() ? "-" : spec_.train->damaged().front());
         const double seconds = seconds_since(epoch_start);
         result_.seconds += seconds;
-        return finish_epoch(lr, seconds, images_now);
+        const bool goes_on = finish_epoch(lr, seconds, images_now, waited / std::max(seconds, 1e-9));
+        last_epoch_seconds_ = seconds_since(epoch_start);
+        last_evaluation_seconds_ = last_epoch_seconds_ - seconds;
+        return goes_on;
     }
 
-    bool finish_epoch(double lr, double seconds, std::int64_t images_now) {
+    bool finish_epoch(double lr, double seconds, std::int64_t images_now, double loader_wait) {
         const auto made = static_cast<double>(progress_.images);
         EpochReport report{progress_.epoch, progress_.updates, progress_.loss_sum / made, static_cast<double>(progress_.correct) / made, {}, false, lr, seconds,
-                           static_cast<double>(images_now) / std::max(seconds, 1e-9)};
+                           static_cast<double>(images_now) / std::max(seconds, 1e-9), loader_wait};
         if (spec_.swa_from > 0 && progress_.epoch + 1 >= spec_.swa_from) average_weights();
         if (spec_.validation) {
             report.validation = evaluate_now();
@@ -334,6 +358,7 @@ private:
         progress_.step = 0;
         progress_.loss_sum = 0;
         progress_.images = progress_.correct = progress_.skipped = 0;
+        log_probe();
         log_epoch(report);
         // Best before last: killed between the two, the run goes on from the older `last` and writes the same `best` again.
         if (directory_.is_on() && report.is_best) {
@@ -347,19 +372,32 @@ private:
     }
 
     void log_step(const StepReport& report) {
-        Json line{{"kind", "step"}, {"epoch", report.epoch}, {"step", report.step}, {"update", report.update}, {"loss", report.loss}, {"lr", report.lr}};
+        Json line{{"kind", "step"}, {"epoch", report.epoch}, {"step", report.step}, {"update", report.update}, {"loss", report.loss}, {"accuracy", report.accuracy}, {"lr", report.lr}};
         for (const auto& [name, value] : report.scalars)
             if (name != "loss") line[name] = value;
         line["images_per_second"] = report.images_per_second;
-        line["seconds"] = seconds_since(start_);
+        line["loader_wait"] = report.loader_wait;
+        line["seconds"] = directory_.seconds_before() + seconds_since(start_);
+        directory_.log(line);
+    }
+
+    /// Gradient norms, saturated and dead units of the epoch that ended: the weights as they are trained, not their average.
+    void log_probe() {
+        if (!directory_.is_on() || spec_.probe == 0) return;
+        if (!probe_) probe_.emplace(network_, spec_);
+        Json line{{"kind", "probe"}, {"epoch", progress_.epoch - 1}, {"update", progress_.updates}};
+        line.update(probe_->look(trainer_.parameters()));
+        line["seconds"] = directory_.seconds_before() + seconds_since(start_);
         directory_.log(line);
     }
 
     void log_epoch(const EpochReport& report) {
         Json line{{"kind", "epoch"}, {"epoch", report.epoch}, {"update", report.step}, {"train_loss", report.train_loss}, {"train_accuracy", report.train_accuracy}};
         if (report.validation) line.update({{"loss", report.validation->loss}, {"top1", report.validation->top1}, {"topk", report.validation->topk}, {"k", report.validation->k}});
-        line.update({{"lr", report.lr}, {"is_best", report.is_best}, {"images_per_second", report.images_per_second}, {"seconds", seconds_since(start_)}});
+        line.update({{"lr", report.lr}, {"is_best", report.is_best}, {"images_per_second", report.images_per_second}, {"loader_wait", report.loader_wait},
+                     {"seconds", directory_.seconds_before() + seconds_since(start_)}});
         directory_.log(line);
+        if (report.validation) directory_.write_evaluation(report.epoch, spec_.validation->name(), *report.validation);
     }
 
     /// Goes back to the last checkpoint and repeats the steps since then (they are the same to the bit), until the first one with a NaN or
@@ -412,7 +450,9 @@ private:
     FitResult result_;
     Parameters average_;  ///< of SWA, named as in a checkpoint
     std::optional<Checkpoint> snapshot_;
+    std::optional<Probe> probe_;
     Clock::time_point start_, last_save_;
+    double last_epoch_seconds_ = 0, last_evaluation_seconds_ = 0;  ///< with and of what follows the last step
 };
 
 }  // namespace

@@ -1,4 +1,4 @@
-// runs/NAME: config.json, recipe.toml, metrics.jsonl and the checkpoints.
+// runs/NAME: config.json, recipe.toml, metrics.jsonl, the same for TensorBoard, evaluation.json and the checkpoints.
 #pragma once
 
 #include <cstdio>
@@ -26,8 +26,16 @@ public:
     void write_config(const Json& config, const std::string& recipe) const;
 
     /// Opens metrics.jsonl, without the lines that lie after `updates` updates and `epochs` finished epochs: a resumed run writes them again.
+    /// The event file is written anew from the lines that stay. While it is open metrics.jsonl is locked: who lists runs sees this one run.
     void open_metrics(std::int64_t updates, std::int64_t epochs);
-    void log(const Json& line);
+    /// Adds the time of day to the line.
+    void log(Json line);
+    /// The last line, {"kind": "end", ...}: a run that has none was killed. Reports no error, because what it tells may be one.
+    void log_end(Json line) noexcept;
+    /// "seconds" of the last line that stayed when the metrics were opened: what the run had taken before.
+    [[nodiscard]] double seconds_before() const { return seconds_before_; }
+    /// evaluation.json: the confusion matrix, as [label, predicted, count] where that is not 0, and the worst mistakes.
+    void write_evaluation(std::int64_t epoch, const std::string& dataset, const Evaluation& evaluation) const;
     /// What was logged so far reaches the disk.
     void sync_metrics();
 
@@ -35,9 +43,15 @@ private:
     struct Closer {
         void operator()(std::FILE* file) const { std::fclose(file); }
     };
-    [[noreturn]] void fail_writing() const;
+    using File = std::unique_ptr<std::FILE, Closer>;
+    [[noreturn]] void fail_writing(const std::string& name) const;
+    /// The file with these bytes, open to append.
+    [[nodiscard]] File begin_file(const std::string& name, const std::string& bytes) const;
+    void append(const File& file, const std::string& name, const std::string& bytes) const;
     std::filesystem::path path_;
-    std::unique_ptr<std::FILE, Closer> metrics_;
+    std::string events_name_;
+    File metrics_, events_;
+    double seconds_before_ = 0;
 };
 
 }  // namespace fovea
