@@ -48,6 +48,8 @@ function(fovea_folder_dependencies folder)
   endif()
   if(folder MATCHES "^(io|train)$")
     fovea_protobuf(${folder})
+  elseif(folder STREQUAL "runtime")
+    target_compile_definitions(fovea_runtime PRIVATE FOVEA_VERSION="${PROJECT_VERSION}")  # measured plans hold for one version
   endif()
 endfunction()
 

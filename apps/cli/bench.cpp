@@ -1,9 +1,6 @@
 // fovea bench resnet20 --batch 128 --train      and      fovea bench "conv2d n8c64h56w56 k128r3s3 stride2 pad1 f32"
 
-#include <algorithm>
-#include <chrono>
 #include <filesystem>
-#include <map>
 #include <numeric>
 #include <thread>
 
@@ -17,23 +14,12 @@
 #include "fovea/ops.h"
 #include "fovea/runtime.h"
 #include "fovea/train.h"
+#include "bench.h"
 #include "network.h"
 
 namespace fovea::cli {
 
 namespace {
-
-struct BenchArguments {
-    Common common;
-    MemoryOptions memory;
-    Computing computing;
-    std::string what, trace, answers;
-    std::int64_t batch = 1, least_runs = 3, sessions = 1;
-    bool is_training = false, profile = false, without_peak = false;
-    double seconds = 2;
-};
-
-double now_ms() { return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 /// Uniform in 0..1, labels below `classes`, the optimiser's scalars as in a first step.
 std::map<std::string, Tensor> inputs_for(const Executable& executable, std::int64_t classes, std::uint64_t seed) {
@@ -55,14 +41,9 @@ std::map<std::string, Tensor> inputs_for(const Executable& executable, std::int6
     return inputs;
 }
 
-struct Times {
-    double median_ms = 0, min_ms = 0, mean_ms = 0, p99_ms = 0, first_ms = 0;
-    double first_at = 0;  ///< the clock when the first run ended, milliseconds since 1970: who started the process can tell how long it took
-    std::int64_t runs = 0;
-};
+}  // namespace
 
-/// Runs until `seconds` have passed, `least` times at least; the first run is reported apart.
-template <class F> Times measure(double seconds, std::int64_t least, F&& run) {
+Times measure(double seconds, std::int64_t least, const std::function<void()>& run) {
     Times times;
     double begin = now_ms();
     run();
@@ -83,6 +64,8 @@ template <class F> Times measure(double seconds, std::int64_t least, F&& run) {
     times.mean_ms = std::accumulate(all.begin(), all.end(), 0.0) / static_cast<double>(all.size());
     return times;
 }
+
+namespace {
 
 /// Runs per second of `count` sessions at once, each on a thread of its own, for `seconds`.
 double runs_per_second(const Executable& executable, const std::shared_ptr<State>& state, const std::map<std::string, Tensor>& inputs, std::int64_t count, double seconds) {
@@ -113,44 +96,6 @@ Shared measure_sessions(const Executable& executable, const std::shared_ptr<Stat
     }
     return shared;
 }
-
-/// What a large matrix product reaches on this machine with these threads: the yardstick for "share of peak".
-double attainable_operations_per_ms(const BenchArguments& a) {
-    const Problem problem = parse_problem("linear n1024c1024 k1024 f32");
-    const Executable executable = compile(problem.graph, {}, {.backend = a.computing.backend, .inference = true});
-    Session session(executable, std::make_shared<State>(make_parameters(problem.graph, 0)));
-    const auto inputs = inputs_for(executable, 1, 0);
-    const Times times = measure(0.25, 3, [&] { session.run(inputs); });
-    return 2.0 * 1024 * 1024 * 1024 / times.min_ms;
-}
-
-std::string profile_table(const std::vector<ProfileLine>& lines, double peak) {
-    double total = 0;
-    for (const ProfileLine& line : lines) total += line.ms;
-    std::vector<const ProfileLine*> sorted;
-    for (const ProfileLine& line : lines) sorted.push_back(&line);
-    std::stable_sort(sorted.begin(), sorted.end(), [](const auto* x, const auto* y) { return x->ms > y->ms; });
-    std::vector<std::vector<std::string>> rows{{"node", "ms", "share", "of peak", "kernel", "problem"}};
-    for (const ProfileLine* line : sorted) {
-        const double operations_per_ms = line->ms > 0 ? static_cast<double>(line->plan.operations) / line->ms : 0;
-        rows.push_back({line->plan.path, fmt::format("{:.3f}", line->ms), fmt::format("{:.1f} %", total > 0 ? 100 * line->ms / total : 0.0),
-                        line->plan.operations && peak > 0 ? fmt::format("{:.0f} %", 100 * operations_per_ms / peak) : "", line->plan.kernel, line->plan.problem});
-    }
-    return table(rows, "<>>><<");
-}
-
-/// What is measured, ready to run: run() is one step or one inference.
-struct Bench {
-    std::string title;
-    Executable executable;
-    std::shared_ptr<State> state;
-    std::function<std::vector<Tensor>()> run;
-    std::map<std::string, Tensor> inputs;
-    std::int64_t images = 0;  ///< per run; 0 for a single op
-    std::int64_t operations = 0;
-    double inputs_ms = 0;     ///< what making the inputs took
-    std::shared_ptr<void> owner;
-};
 
 CompileOptions options_of(const BenchArguments& a) {
     CompileOptions options = a.computing.options();
@@ -191,7 +136,7 @@ Graph in_int8(const Network& network, std::uint64_t seed) {
 }
 
 Bench bench_model(const BenchArguments& a) {
-    Network model = std::filesystem::exists(a.what) ? load_network(a.what, "") : named_network(a.what);
+    Network model = std::filesystem::exists(a.what) ? load_network(a.what, "") : named_network(a.what, {.height = a.size, .width = a.size});
     if (model.parameters.size() == 0 && !a.is_training) model.parameters = make_parameters(model.graph, a.common.seed);
     const Value logits = scores_of(model.graph);
     const std::int64_t classes = logits.shape()[1];
@@ -221,6 +166,8 @@ Bench bench_model(const BenchArguments& a) {
     return bench;
 }
 
+bool is_problem(const BenchArguments& a) { return !std::filesystem::exists(a.what) && a.what.find_first_of(" [") != std::string::npos; }
+
 /// Inputs and outputs of one run under their names, for another program to compare with.
 void save_answers(const std::string& path, const Bench& bench) {
     Parameters answers;
@@ -230,13 +177,22 @@ void save_answers(const std::string& path, const Bench& bench) {
     save_safetensors(path, answers);
 }
 
+}  // namespace
+
+Bench make_bench(const BenchArguments& a) { return is_problem(a) ? bench_problem(a) : bench_model(a); }
+
+namespace {
+
 void bench(const BenchArguments& a) {
     a.common.apply();
-    const bool is_problem = !std::filesystem::exists(a.what) && a.what.find_first_of(" [") != std::string::npos;
     if (a.sessions > 1 && a.is_training) throw ArgumentError("--sessions is for inference: a training step owns its parameters");
-    if (is_problem && a.is_training) throw ArgumentError("--train is for a network; the backward ops have problems of their own: conv2d_backward_input, conv2d_backward_weight");
+    if (is_problem(a) && a.is_training) throw ArgumentError("--train is for a network; the backward ops have problems of their own: conv2d_backward_input, conv2d_backward_weight");
+    if (!a.sweep.empty()) {
+        if (is_problem(a)) throw ArgumentError("--sweep is for a network; a problem says its own sizes");
+        return bench_sweep(a);
+    }
     const double begin = now_ms();
-    Bench bench = is_problem ? bench_problem(a) : bench_model(a);
+    Bench bench = make_bench(a);
     const double compile_ms = now_ms() - begin - bench.inputs_ms;
     for (const PlanLine& line : bench.executable.plan()) bench.operations += line.operations;
     const Times times = measure(a.seconds, a.least_runs, bench.run);
@@ -244,18 +200,22 @@ void bench(const BenchArguments& a) {
 
     const Shared shared = a.sessions > 1 ? measure_sessions(bench.executable, bench.state, bench.inputs, a.sessions, a.seconds) : Shared{};
 
-    std::vector<ProfileLine> profile;
+    std::vector<std::vector<ProfileLine>> profiles;
     if (a.profile || !a.trace.empty()) {
         Session session(bench.executable, bench.state);
         session.run(bench.inputs);
         session.set_profiling(true);
-        session.run(bench.inputs);
-        profile = session.profile();
+        constexpr std::size_t least = 3, most = 50;
+        for (const double end = now_ms() + a.seconds * 1000; profiles.size() < (a.profile ? least : 1) || (a.profile && profiles.size() < most && now_ms() < end);) {
+            session.run(bench.inputs);
+            profiles.push_back(session.profile());
+        }
     }
-    if (!a.trace.empty()) write_file_atomically(a.trace, chrome_trace(profile));
+    if (!a.trace.empty()) write_file_atomically(a.trace, chrome_trace(profiles.back()));
     if (!a.answers.empty()) save_answers(a.answers, bench);
-    const double peak = a.without_peak ? 0 : attainable_operations_per_ms(a);
-    const double share = a.without_peak ? 0 : static_cast<double>(bench.operations) / times.min_ms / peak;
+    const Peak peak = a.without_peak ? Peak{} : attainable(a);
+    const double share = a.without_peak ? 0 : static_cast<double>(bench.operations) / times.min_ms / peak.operations_per_ms;
+    const std::vector<NodeTime> nodes = a.profile ? node_times(profiles, peak) : std::vector<NodeTime>{};
     if (a.common.json) {
         Json document{{"command", "bench"}, {"what", bench.title}, {"backend", a.computing.backend}, {"precision", a.computing.precision}, {"threads", threads()}, {"batch", a.batch}, {"is_training", a.is_training},
                       {"median_ms", times.median_ms}, {"min_ms", times.min_ms}, {"mean_ms", times.mean_ms}, {"p99_ms", times.p99_ms}, {"first_ms", times.first_ms}, {"first_at_ms", times.first_at}, {"compile_ms", compile_ms},
@@ -267,13 +227,7 @@ void bench(const BenchArguments& a) {
         if (!a.without_peak) document["share_of_peak"] = share;
         if (a.sessions > 1) document["sessions"] = {{"count", a.sessions}, {"runs_per_second", shared.together}, {"runs_per_second_of_one", shared.one}, {"ratio", shared.together / shared.one}};
         if (bench.images) document["images_per_second"] = static_cast<double>(bench.images) / times.median_ms * 1e3;
-        if (!profile.empty()) {
-            Json lines = Json::array();
-            for (const ProfileLine& line : profile)
-                lines.push_back({{"node", line.plan.path}, {"op", line.plan.op}, {"kernel", line.plan.kernel}, {"layout", line.plan.layout}, {"problem", line.plan.problem}, {"ms", line.ms},
-                                 {"bytes", line.plan.bytes}, {"operations", line.plan.operations}});
-            document["profile"] = std::move(lines);
-        }
+        if (a.profile) document["profile"] = profile_json(nodes);
         print_document(document);
         return;
     }
@@ -289,7 +243,7 @@ void bench(const BenchArguments& a) {
     fmt::print("{}", recomputed_text(bench.executable));
     if (const auto& fallbacks = bench.executable.fallbacks(); !fallbacks.empty())
         note(fallbacks.size() == 1 ? fallbacks[0] : fmt::format("{} nodes run as plain loops, the first: {}; 'fovea summary MODEL --explain-plan' names all", fallbacks.size(), fallbacks[0]));
-    if (a.profile) fmt::print("\n{}", profile_table(profile, peak));
+    if (a.profile) fmt::print("\n{}", profile_table(nodes));
     if (!a.trace.empty()) fmt::print("trace    {} (chrome://tracing or ui.perfetto.dev)\n", a.trace);
 }
 
@@ -301,7 +255,10 @@ void add_bench(CLI::App& app) {
     command->add_option("what", a->what, "A name of 'fovea models', a run or weights file, or a problem in quotes as --explain-plan and --profile print it");
     command->add_option("--batch", a->batch, "Pictures per run")->check(CLI::Range(1, 1'000'000));
     command->add_flag("--train", a->is_training, "A whole training step: forward, loss, backward, SGD with momentum");
-    command->add_flag("--profile", a->profile, "Time per node");
+    command->add_flag("--profile", a->profile, "Time per node: all its pieces on all threads, and how near that is to the machine's peak of operations or bytes");
+    command->add_option("--sweep", a->sweep, "Time and memory against one quantity")->check(CLI::IsMember({"batch", "size", "depth", "threads"}));
+    command->add_option("--values", a->values, "What --sweep goes through instead of its usual values")->delimiter(',')->needs("--sweep");
+    command->add_option("--svg", a->svg, "Charts of --sweep, to this file")->needs("--sweep");
     command->add_option("--trace", a->trace, "Chrome trace of one run, to this file");
     command->add_option("--seconds", a->seconds, "How long to measure")->check(CLI::Range(0.0, 3600.0));
     command->add_option("--least-runs", a->least_runs, "Measure at least so often, whatever the seconds")->check(CLI::Range(1, 1'000'000));

@@ -30,9 +30,11 @@ struct Common {
     void apply() const;
 };
 
-/// --backend and --precision of a command that runs a network.
+/// --backend and --precision of a command that runs a network; --tune and --plan-cache.
 struct Computing {
     std::string backend = "cpu", precision = "f32";
+    bool is_tuning = false;
+    std::string plan_cache{"default"};
     /// int8 is a matter of the network, so only a command that makes its own takes it here: its program computes in f32.
     void add_to(CLI::App& command, bool takes_int8 = false);
     [[nodiscard]] CompileOptions options() const;

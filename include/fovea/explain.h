@@ -164,6 +164,18 @@ struct ModelCount {
 /// Canziani, Paszke, Culurciello 2016, arXiv:1605.07678.
 [[nodiscard]] std::string bubble_chart(const std::vector<ModelCount>& counts);
 
+/// Lines over a common axis that begins at no value in particular; the other begins at 0.
+struct LineChart {
+    struct Line {
+        std::string name;
+        std::vector<std::pair<double, double>> points;  ///< from left to right
+    };
+    std::string title;
+    std::vector<Line> lines;
+};
+/// Charts below one another, as SVG.
+[[nodiscard]] std::string line_charts(const std::string& title, const std::string& x_title, const std::vector<LineChart>& charts);
+
 /// A row of the table of keras.applications as of 2019: what it prints, for those of our networks it has.
 struct KerasEntry {
     std::string_view title, model;

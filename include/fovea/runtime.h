@@ -33,6 +33,11 @@ struct CompileOptions {
     Recompute recompute = Recompute::none;
     /// Largest arena in bytes (0: any). The first of `recompute` and the modes after it that fits is taken; ArgumentError when none does.
     std::size_t memory_limit = 0;
+    /// Times the ways to run each convolution, for some milliseconds each, where `plan_cache` does not know them. Its file keeps what was found.
+    bool autotune = false;
+    /// A file of measured choices; default_plan_cache() is the user's. Empty: a cost model chooses, and the plan is a function of shapes alone.
+    /// A file of another machine, thread count or version, or a damaged one, is left aside and fallbacks() says so, once in a process.
+    std::string plan_cache{};
     /// Called with the name and the result of each pass ("specialized", "folded", "fused", ...).
     std::function<void(std::string_view, const Graph&)> on_pass{};
 };
@@ -40,6 +45,10 @@ struct CompileOptions {
 /// Why a program of these options would run as f32 instead ("bf16: this processor has no AVX512-BF16; the cpu backend runs f32"); empty where
 /// it would not.
 [[nodiscard]] std::string unmet_precision(const CompileOptions& options);
+
+/// Where measured choices of this machine, thread count and version are kept: what FOVEA_PLAN_CACHE names ("off" or empty: nothing), else
+/// plan-<version>-<machine>.json in $XDG_CACHE_HOME/fovea or ~/.cache/fovea. Empty where there is no such place.
+[[nodiscard]] std::string default_plan_cache();
 
 /// One line of the plan: what runs, as what kernel, on which layouts.
 struct PlanLine {
@@ -51,6 +60,17 @@ struct PlanLine {
     std::string problem;   ///< the one spelling of a problem, accepted by `fovea bench`
     std::int64_t bytes = 0;       ///< read and written
     std::int64_t operations = 0;  ///< 2 x multiply-adds for convolutions and linear layers
+};
+
+/// A node that could run in several ways, with the time of each; the one taken comes first.
+struct PlanChoice {
+    struct Way {
+        std::string name;         ///< "winograd", "direct", "onednn", "onednn bf16"
+        double predicted_ms = 0;  ///< on two cores of a nominal machine: what counts is the order
+        double measured_ms = 0;   ///< on this one; 0: not measured
+    };
+    std::string path, op, problem;
+    std::vector<Way> ways;
 };
 
 /// Time of one node in a profiled run.
@@ -83,7 +103,9 @@ public:
     /// Parameters and buffers the program reads or updates.
     [[nodiscard]] const std::vector<ParameterInfo>& parameters() const;
     [[nodiscard]] const std::vector<PlanLine>& plan() const;
-    /// The plan as an aligned table: kernel, layout, fused parts, bytes, remaining reorders, fallbacks.
+    /// The nodes that had a choice.
+    [[nodiscard]] const std::vector<PlanChoice>& choices() const;
+    /// The plan as an aligned table: kernel, layout, fused parts, bytes, remaining reorders, choices, fallbacks.
     [[nodiscard]] std::string explain_plan() const;
     /// "conv2d 'stem': loops (cpu backend has no f64 kernel)", one per node that fell back to the plain loops.
     [[nodiscard]] const std::vector<std::string>& fallbacks() const;

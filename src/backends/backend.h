@@ -18,6 +18,8 @@ public:
     virtual ~LayoutDetail() = default;
     [[nodiscard]] virtual std::string name() const = 0;  ///< "nChw16c"
     [[nodiscard]] virtual std::size_t bytes() const = 0;
+    /// From the first element's first byte to the last one's last: more than bytes() where others lie between.
+    [[nodiscard]] virtual std::size_t span_bytes() const { return bytes(); }
     [[nodiscard]] virtual bool equals(const LayoutDetail& other) const = 0;
     /// A form for kernels that does not give the exact values back: it is made beside the value, never instead of it.
     [[nodiscard]] virtual bool is_one_way() const { return false; }
@@ -71,6 +73,13 @@ struct Phase {
     std::function<void(const KernelArgs&, const Part&)> run;
 };
 
+/// One of several ways to run a node: the same values up to rounding, in different time.
+struct Candidate {
+    std::string name;         ///< "winograd", "direct", "onednn", "onednn bf16"
+    double predicted_ms = 0;  ///< by the backend's cost model, on two cores of a nominal machine: what counts is the order
+    double measured_ms = 0;   ///< 0: not measured
+};
+
 /// A node made executable.
 struct Kernel {
     std::string name;                 ///< "jit:avx512_core", "simd", "loops"
@@ -80,6 +89,7 @@ struct Kernel {
     std::size_t workspace_bytes = 0;  ///< a call's own; unlike scratch it stays in the cache of the thread from part to part
     std::vector<int> in_place;        ///< per output: the input whose buffer it may overwrite, or -1 (empty: none)
     std::string fallback;             ///< why the plain loops run, where a fast kernel was wanted
+    std::vector<Candidate> candidates;  ///< where there were several: this kernel first
     /// The kernel also does these nodes, each the only reader of the one before (PlanContext::only_reader); `out` are the last one's outputs.
     /// Their inputs but those they read here, parameters or values of nodes before the first, follow the node's own in `in`.
     std::vector<const Node*> through;
@@ -110,12 +120,17 @@ struct PlanContext {
     bool is_serial = false;
     bool is_inference = false;  ///< no value is made again for a reverse pass: which nodes share a kernel may change the last bits
     bool has_fixed_parameters = false;  ///< no run changes them: packed forms are made once
+    std::int64_t weight_bytes = 0;      ///< of all parameters the program reads
+    /// Which of several candidates to take, by measurement; puts the times into them. plan(i) makes candidate i. -1: none is known.
+    std::function<int(const Node&, std::vector<Candidate>&, const std::function<std::optional<Kernel>(std::size_t)>& plan)> choose;
     bool stores_bf16 = false;  ///< kernels that can keep maps in layouts of bf16 elements; the others ask for f32 and get it by reorders
     bool allows_winograd = true;
     bool forces_winograd = false;  ///< wherever there is a kernel, whatever it costs: for tests
     [[nodiscard]] int parts() const { return static_cast<int>(row_bounds.size()) - 1; }
     /// Row phases pay when there are enough rows for every core; below that kernels cut their work themselves.
     [[nodiscard]] bool is_sharded() const { return parts() >= 4; }
+    /// Weights come from memory each time they are read first: all together they are more than a third-level cache keeps.
+    [[nodiscard]] bool has_cold_weights() const { return weight_bytes > std::int64_t{16} << 20; }
     /// Too few for a part on every core, in a program worth several threads: kernels cut a sample's work.
     [[nodiscard]] bool has_few_samples() const { return !is_sharded() && !is_serial; }
 };
@@ -129,6 +144,8 @@ class Backend {
 public:
     virtual ~Backend() = default;
     [[nodiscard]] virtual std::string name() const = 0;
+    /// The processor and the instructions kernels use, for measurements that hold on this machine alone; empty where nothing depends on it.
+    [[nodiscard]] virtual std::string machine() const { return {}; }
     /// Why values on grids of bytes are kept as f32 here; empty where they are not.
     [[nodiscard]] virtual std::string lacks_int8() const = 0;
     /// Why programs of Precision::bf16 run as f32 here; empty where they do not.

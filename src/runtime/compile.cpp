@@ -3,6 +3,7 @@
 
 #include "fovea/passes.h"
 #include "ops/axis_maps.h"
+#include "runtime/choose.h"
 #include "runtime/executable.h"
 #include "runtime/pipeline.h"
 #include "runtime/placement.h"
@@ -76,6 +77,12 @@ public:
         p_.context.is_undecided = [this](const Value& value) { return undecided_.contains(id_of(value)); };
         p_.context.is_read = [this](const Node& node, int output) { return last_reader_.contains({node.id, output}); };
         p_.context.only_reader = [this](const Node& node) { return only_reader(node); };
+        for (const ParameterInfo& info : p_.graph.parameters()) p_.context.weight_bytes += static_cast<std::int64_t>(row_major_bytes(info.type, p_.real));
+        if (options.autotune || !options.plan_cache.empty()) {
+            const auto chooser = std::make_shared<Chooser>(*p_.backend, options, p_.precision);
+            if (const std::string trouble = chooser->trouble(); !trouble.empty()) p_.fallbacks.push_back(trouble);
+            p_.context.choose = [this, chooser](const Node& node, std::vector<Candidate>& candidates, const auto& plan) { return chooser->choose(node, candidates, plan, p_.context); };
+        }
     }
 
     void run() {
@@ -95,6 +102,7 @@ public:
         for (const auto& [parameter, buffer] : p_.copies) kept.push_back(buffer);
         plan_stages(p_, kept);
         plan_memory(p_, kept);
+        p_.context.choose = nullptr;  // the plan is made: what is kept of the context holds no reference to this
         for (const Item& item : p_.items) {
             p_.plan.push_back(item.line);
             p_.workspace_bytes = std::max(p_.workspace_bytes, item.kernel.workspace_bytes);
@@ -333,6 +341,10 @@ private:
             require(!is_slice(at(id)) || at(id).root != id, "plan: '{}' has no map to be a slice of", node.path);
         }
         item.line = line_of(first, kernel);
+        if (kernel.candidates.size() > 1) {
+            PlanChoice& choice = p_.choices.emplace_back(PlanChoice{.path = first.path, .op = first.op->name, .problem = problem_of(first, p_.precision), .ways = {}});
+            for (const Candidate& candidate : kernel.candidates) choice.ways.push_back({candidate.name, candidate.predicted_ms, candidate.measured_ms});
+        }
         for (int id : in) item.line.bytes += id >= 0 ? static_cast<std::int64_t>(at(id).bytes) : 0;
         if (node.op->name == "concat") item.line.bytes *= 2;  // what it copies is what it writes
         else

@@ -67,6 +67,7 @@ struct Executable::Impl {
     /// What a session takes: the arena, and what each thread that has parts to do takes for itself.
     [[nodiscard]] std::size_t session_bytes() const;
     std::vector<PlanLine> plan;
+    std::vector<PlanChoice> choices;
     std::vector<std::string> fallbacks;
     /// Inference: values that depend on parameters alone (folded weights), computed once when a State is adopted.
     Graph prologue;

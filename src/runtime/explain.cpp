@@ -21,6 +21,7 @@ const std::vector<Executable::Port>& Executable::inputs() const { return impl_->
 const std::vector<Executable::Port>& Executable::outputs() const { return impl_->outputs; }
 const std::vector<ParameterInfo>& Executable::parameters() const { return impl_->parameters; }
 const std::vector<PlanLine>& Executable::plan() const { return impl_->plan; }
+const std::vector<PlanChoice>& Executable::choices() const { return impl_->choices; }
 const std::vector<std::string>& Executable::fallbacks() const { return impl_->fallbacks; }
 const Graph& Executable::graph() const { return impl_->graph; }
 std::size_t Executable::arena_bytes() const { return impl_->session_bytes(); }
@@ -49,6 +50,13 @@ std::string Executable::explain_plan() const {
                         human_bytes(static_cast<double>(reordered_bytes)));
     if (locals > 0) text += fmt::format("{} buffers live inside a stage, in {} of each thread\n", locals, human_bytes(static_cast<double>(impl_->local_bytes)));
     if (concats > 0) text += fmt::format("{} of {} concats in place", placed, concats) + (placed < concats ? fmt::format(", the others copy {}", human_bytes(static_cast<double>(copied_bytes / 2))) : "") + "\n";
+    if (!choices().empty()) text += "\nnodes that can run in several ways, the one taken first: ms measured here, or ~ms that the cost model expects of two nominal cores\n";
+    for (const PlanChoice& choice : choices()) {
+        std::string ways;
+        for (const PlanChoice::Way& way : choice.ways)
+            ways += (ways.empty() ? "" : ", ") + way.name + (way.measured_ms > 0 ? fmt::format(" {:.3f}", way.measured_ms) : fmt::format(" ~{:.3f}", way.predicted_ms));
+        text += fmt::format("{:<{}}  {:<{}}  {}\n", choice.path, path, choice.op, op, ways);
+    }
     for (const std::string& fallback : fallbacks()) text += "fallback: " + fallback + "\n";
     return text;
 }

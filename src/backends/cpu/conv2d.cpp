@@ -3,7 +3,9 @@
 // Weight gradients of the parts are summed in a fixed order. With few rows the maps are cut into stripes, each likewise a primitive of one
 // thread.
 #include "backends/cpu/bf16.h"
+#include "backends/cpu/choice.h"
 #include "backends/cpu/conv_pieces.h"
+#include "backends/cpu/direct_conv.h"
 #include "backends/cpu/kernels.h"
 #include "backends/cpu/simd.h"
 
@@ -110,17 +112,46 @@ std::optional<Kernel> plan_forward(const Node& node, const PlanContext& context,
     return kernel;
 }
 
+DirectWork work_of(const Shape& x, const Shape& w, const Shape& y) {
+    const auto elements = [](const Shape& shape) { return static_cast<double>(shape.elements()); };
+    return {.sums = elements(y) * static_cast<double>(w[1] * w[2] * w[3]), .weights = elements(w), .map_elements = elements(x) + elements(y)};
+}
+
+/// What a kernel on f32 maps costs more where the others are bf16, and one whose result goes to a slice, or comes from one, that it cannot read.
+double detour(const PlanContext& context, bool half, bool copies, const DirectWork& work) {
+    constexpr double copy_cost = 4;
+    return (half ? conversion_cost * work.map_elements : 0) + (context.stores_bf16 || !copies ? 0 : copy_cost * work.map_elements);
+}
+
 }  // namespace
 
+// How the rates differ from oneDNN's: docs/benchmarks.md.
 std::optional<Kernel> plan_conv2d(const Node& node, const PlanContext& context) {
-    if (suits_bf16(context, node.inputs[0].shape(), node.outputs[0].shape)) {
-        if (auto kernel = plan_winograd(node, context)) return kernel;
-        if (auto kernel = plan_forward(node, context, memory::data_type::bf16)) return kernel;
+    const Shape &x = node.inputs[0].shape(), &w = node.inputs[1].shape(), &y = node.outputs[0].shape;
+    const bool half = suits_bf16(context, x, y), has_groups = node.attrs.integer("groups") != 1;
+    const bool in_slices = is_slice(node.inputs[0], context) || context.home(node, 0), is_sharded = context.is_sharded() && x[0] == context.rows;
+    if (!half)
+        if (auto kernel = plan_expanded_depthwise(node, context)) return kernel;
+    const DirectWork work = work_of(x, w, y);
+    const double direct = work.in_f32(context) + detour(context, half, in_slices, work);
+    const auto plan = [&](auto planner) { return [&, planner] { return planner(node, context); }; };
+    std::vector<Way> ways;
+    if (const auto cost = winograd_cost(node, context)) ways.push_back({"winograd", *cost, plan(plan_winograd)});
+    if (half) ways.push_back({"onednn bf16", work.in_bf16(context), [&] { return plan_forward(node, context, memory::data_type::bf16); }});
+    const auto epilogue = epilogue_of(node);
+    const auto ends_in = [&](Epilogue::Kind kind) { return epilogue && epilogue->kind == kind; };
+    if (has_groups) {
+        if (w[1] == 1 && epilogue) ways.push_back({"depthwise", (ends_in(Epilogue::Kind::silu) ? 0.9 : 1.4) * direct, plan(plan_depthwise_conv2d)});
+    } else {
+        if (suits_thin_conv2d(node)) ways.push_back({"thin", 0.5 * direct, plan(plan_thin_conv2d)});
+        // Slices before our direct kernel, which knows none.
+        if (is_pointwise(node) && node.inputs.size() <= 3) ways.push_back({"pointwise", in_slices ? 0.9 * work.in_f32(context) + detour(context, half, false, work) : 1.03 * direct, plan(plan_pointwise)});
+        // With few samples its pieces are the even ones; it ends in an exponential or several branches in registers, oneDNN's does not.
+        const bool is_better = context.has_few_samples() || (is_sharded && (ends_in(Epilogue::Kind::silu) || ends_in(Epilogue::Kind::sigmoid) || ends_in(Epilogue::Kind::hard_swish)));
+        if (direct_conv().is_supported && y.elements() > 0) ways.push_back({"direct", (is_better ? 0.95 : 1.1) * direct, plan(plan_direct_conv2d)});
     }
-    // Slices before our direct kernel, which knows none.
-    for (const auto planner : {plan_expanded_depthwise, plan_depthwise_conv2d, plan_thin_conv2d, plan_winograd, plan_pointwise, plan_direct_conv2d})
-        if (auto kernel = planner(node, context)) return kernel;
-    return plan_forward(node, context, f32);
+    ways.push_back({"onednn", direct, [&] { return plan_forward(node, context, f32); }});
+    return take_best(node, context, std::move(ways));
 }
 
 namespace {
@@ -188,10 +219,14 @@ std::optional<Kernel> plan_backward_input(const Node& node, const PlanContext& c
 }  // namespace
 
 std::optional<Kernel> plan_conv2d_backward_input(const Node& node, const PlanContext& context) {
-    if (auto kernel = plan_winograd_backward_input(node, context)) return kernel;
-    if (suits_bf16(context, node.outputs[0].shape, node.inputs[0].shape()))
-        if (auto kernel = plan_backward_input(node, context, memory::data_type::bf16)) return kernel;
-    return plan_backward_input(node, context, f32);
+    const Shape &dy = node.inputs[0].shape(), &w = node.inputs[1].shape(), &dx = node.outputs[0].shape;
+    const bool half = suits_bf16(context, dx, dy);
+    const DirectWork work = work_of(dx, w, dy);
+    std::vector<Way> ways;
+    if (const auto cost = winograd_backward_input_cost(node, context)) ways.push_back({"winograd", *cost, [&] { return plan_winograd_backward_input(node, context); }});
+    if (half) ways.push_back({"onednn bf16", work.in_bf16(context), [&] { return plan_backward_input(node, context, memory::data_type::bf16); }});
+    ways.push_back({"onednn", work.in_f32(context) + detour(context, half, false, work), [&] { return plan_backward_input(node, context, f32); }});
+    return take_best(node, context, std::move(ways));
 }
 
 namespace {
@@ -291,11 +326,16 @@ std::optional<Kernel> plan_backward_weight(const Node& node, const PlanContext& 
 }  // namespace
 
 std::optional<Kernel> plan_conv2d_backward_weight(const Node& node, const PlanContext& context) {
-    if (auto kernel = plan_winograd_backward_weight(node, context)) return kernel;
-    if (suits_bf16(context, node.inputs[0].shape(), node.inputs[1].shape()))
-        if (auto kernel = plan_backward_weight(node, context, memory::data_type::bf16)) return kernel;
-    if (auto thin = plan_thin_conv2d_backward_weight(node, context)) return thin;
-    return plan_backward_weight(node, context, f32);
+    const Shape &x = node.inputs[0].shape(), &dy = node.inputs[1].shape(), &w = node.outputs[0].shape;
+    const bool half = suits_bf16(context, x, dy);
+    const DirectWork work = work_of(x, w, dy);
+    const double direct = work.sums + detour(context, half, false, work);
+    std::vector<Way> ways;
+    if (const auto cost = winograd_backward_weight_cost(node, context)) ways.push_back({"winograd", *cost, [&] { return plan_winograd_backward_weight(node, context); }});
+    if (half) ways.push_back({"onednn bf16", work.in_bf16(context), [&] { return plan_backward_weight(node, context, memory::data_type::bf16); }});
+    if (suits_thin_gradient(node)) ways.push_back({"thin", 0.5 * direct, [&] { return plan_thin_conv2d_backward_weight(node, context); }});
+    ways.push_back({"onednn", direct, [&] { return plan_backward_weight(node, context, f32); }});
+    return take_best(node, context, std::move(ways));
 }
 
 }  // namespace fovea::cpu

@@ -20,9 +20,8 @@ std::optional<Kernel> plan_depthwise_conv2d(const Node& node, const PlanContext&
     if (groups == 1 || w[0] != groups || w[1] != 1 || x[1] != groups || y.elements() == 0 || has_residual || !std::ranges::all_of(pad, [](std::int64_t p) { return p >= 0; })) return {};
     const DepthwiseGeometry g{.channels = x[1], .height = x[2], .width = x[3], .out_height = y[2], .out_width = y[3], .kernel_h = w[2], .kernel_w = w[3], .stride_h = stride[0],
                               .stride_w = stride[1], .before_h = pad[0], .before_w = pad[2], .dilation_h = dilation[0], .dilation_w = dilation[1]};
-    // Elsewhere oneDNN's kernel is the faster one (docs/benchmarks.md).
     const auto epilogue = epilogue_of(node);
-    if (!epilogue || epilogue->kind != Epilogue::Kind::silu) return {};
+    if (!epilogue) return {};
     Kernel kernel;
     kernel.name = std::string("depthwise:") + simd().name;
     kernel.in.resize(node.inputs.size());

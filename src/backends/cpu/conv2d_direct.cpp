@@ -7,14 +7,6 @@ namespace fovea::cpu {
 
 namespace {
 
-/// Worth it beside oneDNN's kernels, which are as fast per core (docs/benchmarks.md): with few samples, where those bring threads of their
-/// own and ours are cut into pieces of even size; and before an activation with an exponential or several branches, which ours end in.
-bool is_chosen(const Node& node, const PlanContext& context, const std::optional<Epilogue>& epilogue) {
-    if (context.has_few_samples()) return true;
-    using Kind = Epilogue::Kind;
-    return context.is_sharded() && epilogue && (epilogue->kind == Kind::silu || epilogue->kind == Kind::sigmoid || epilogue->kind == Kind::hard_swish) && node.outputs[0].shape[0] == context.rows;
-}
-
 }  // namespace
 
 DirectCut cut_direct(std::int64_t lines, std::int64_t vectors, std::int64_t macs) {
@@ -31,7 +23,6 @@ std::optional<Kernel> plan_direct_conv2d(const Node& node, const PlanContext& co
     const auto stride = node.attrs.integers("stride"), pad = node.attrs.integers("pad"), dilation = node.attrs.integers("dilation");
     const auto epilogue = epilogue_of(node);
     if (!direct_conv().is_supported || node.attrs.integer("groups") != 1 || y.elements() == 0 || !std::ranges::all_of(pad, [](std::int64_t p) { return p >= 0; })) return {};
-    if (!is_chosen(node, context, epilogue)) return {};
     const bool has_bias = node.inputs.size() > 2 && !node.inputs[2].is_empty(), has_residual = node.inputs.size() > 3 && !node.inputs[3].is_empty();
     DirectConv conv{.channels = x[1], .filters = w[0], .height = x[2], .width = x[3], .out_height = y[2], .out_width = y[3], .kernel_h = w[2], .kernel_w = w[3], .stride_h = stride[0],
                     .stride_w = stride[1], .dilation_h = dilation[0], .dilation_w = dilation[1], .before_h = pad[0], .before_w = pad[2], .epilogue = epilogue.value_or(Epilogue{}), .passes = {}};

@@ -161,7 +161,7 @@ bool is_pointwise(const Node& node) {
 }
 
 std::optional<Kernel> plan_pointwise(const Node& node, const PlanContext& context) {
-    if (!is_pointwise(node) || !(is_slice(node.inputs[0], context) || context.home(node, 0))) return {};
+    if (!is_pointwise(node)) return {};
     return plan_chunks(nullptr, node, context);
 }
 

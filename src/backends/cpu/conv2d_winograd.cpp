@@ -1,4 +1,5 @@
 // Which 3 x 3 convolutions (and their gradients) run on our Winograd kernels, and the layout of their transformed weights.
+#include "backends/cpu/choice.h"
 #include "backends/cpu/kernels.h"
 #include "backends/cpu/simd.h"
 #include "backends/cpu/winograd.h"
@@ -49,32 +50,26 @@ std::int64_t passes_of(const PlanContext& context, const G& g, std::int64_t samp
     return passes;
 }
 
-struct Costs {
-    double direct, winograd;
-};
+// Costs in multiply-adds at the rate of oneDNN's channels-last kernels, beyond what a direct sum of that rate costs as well; fitted on one
+// Zen 5 core (AVX-512), maps of 4 to 56 and 16 to 512 channels (docs/benchmarks.md): an element of v or m costs 10; an element of a weight or
+// of its matrices, each time it is read, 8 where it comes from beyond the core's cache and 1 where it does not. From memory it is no dearer:
+// c512 h7 w7 k512 with cold matrices takes 1.05 ms on a Zen 4 core, 36 GB/s, and the direct kernels 2.1 to 2.3 ms. Ours multiply in f32 on bf16
+// maps too: the matrices hold differences that bf16 would round away.
+constexpr double transform_cost = 10;
 
-// Times in multiply-adds at the rate of oneDNN's channels-last kernels, fitted on one Zen 5 core (AVX-512), maps of 4 to 56 and 16 to 512
-// channels (docs/benchmarks.md): an element of v or m costs 10; an element of a weight or of its matrices, each time it is read, 8 where
-// it comes from beyond the core's cache and 1 where it does not.
-// oneDNN's kernels on bf16 maps take half the time; ours multiply in f32 there too: the matrices hold differences that bf16 would round away.
-double direct_time(const PlanContext& context) { return context.stores_bf16 ? 0.5 : 1; }
-
-Costs costs_of(const PlanContext& context, const G& g, std::int64_t samples) {
+double cost_of(const PlanContext& context, const G& g, std::int64_t samples) {
     const auto weights = static_cast<double>(g.channels * g.outputs), tiles = static_cast<double>(samples * g.tiles()), passes = static_cast<double>(passes_of(context, g, samples));
     const double read = passes * (g.matrix_bytes() > core_bytes ? 8 : 1);
-    constexpr double transform = 10;
-    return {direct_time(context) * 9 * weights * (static_cast<double>(samples * g.out_height * g.out_width) + read), G::points * (weights * (tiles + read) + transform * static_cast<double>(g.channels + g.outputs) * tiles)};
+    return G::points * (weights * (tiles + read) + transform_cost * static_cast<double>(g.channels + g.outputs) * tiles) - 9 * weights * (read - memory_cost(context));
 }
 
-// The weight gradient in the same unit, fitted on the same core: folding the sums of a block of tiles costs as much as `fold` tiles do. A
-// part's gradient is written and read again, four times as dearly where all of them lie beyond the third-level cache; oneDNN's kernel
-// also reorders it.
-Costs gradient_costs_of(const PlanContext& context, const G& g, std::int64_t samples, std::int64_t blocks, std::int64_t parts) {
+// The weight gradient likewise: folding the sums of a block of tiles costs as much as `fold` tiles do. A part's gradient is written and read
+// again, four times as dearly where all of them lie beyond the third-level cache; oneDNN's kernel also reorders it.
+double gradient_cost_of(const G& g, std::int64_t samples, std::int64_t blocks, std::int64_t parts) {
     const auto weights = static_cast<double>(g.channels * g.outputs), tiles = static_cast<double>(samples * g.tiles());
-    constexpr double transform = 10, fold = 8, cached_bytes = 8 << 20;
+    constexpr double fold = 8, cached_bytes = 8 << 20;
     const double parted = 9 * weights * static_cast<double>(parts), read = 4 * parted > cached_bytes ? 4 : 1;
-    return {direct_time(context) * 9 * weights * static_cast<double>(samples * g.out_height * g.out_width) + 10 * read * parted,
-            G::points * (weights * (tiles + fold * static_cast<double>(blocks)) + transform * static_cast<double>(g.channels + g.outputs) * tiles) + 4 * read * parted};
+    return G::points * (weights * (tiles + fold * static_cast<double>(blocks)) + transform_cost * static_cast<double>(g.channels + g.outputs) * tiles) - 6 * read * parted;
 }
 
 /// What all directions ask of a node; `x` goes in, `y` comes out.
@@ -97,15 +92,13 @@ Layout target_of(const Node& node, const PlanContext& context) {
     return is_rectified(node) || !activation_kernel(node) ? home_of(node, 0, context, context.stores_bf16) : map_layout(node.outputs[0].shape, context.stores_bf16);
 }
 
-/// Those of a convolution or its data gradient, where Winograd is chosen. Input 0 and output 0 may be slices.
-std::optional<G> chosen_geometry(const Node& node, const PlanContext& context, const Shape& w, const Shape& x, const Shape& y, bool is_turned) {
+/// Those of a convolution or its data gradient. Input 0 and output 0 may be slices.
+std::optional<G> cut_geometry(const Node& node, const PlanContext& context, const Shape& w, const Shape& x, const Shape& y, bool is_turned) {
     auto g = geometry_of(node, context, w, x, y, is_turned);
     if (!g) return {};
     // v and m of 32 tiles stay in the second-level cache; matrices beyond it are worth more tiles per pass.
     constexpr std::int64_t cached_matrices = 8 << 20, few = 32, many = 96;
     g->block = std::min(g->matrix_bytes() > cached_matrices ? many : few, x[0] * g->tiles());
-    const Costs costs = costs_of(context, *g, x[0]);
-    if (!context.forces_winograd && costs.winograd >= costs.direct) return {};
     g->x_pixel = pixel_stride(source_of(node.inputs[0], context, context.stores_bf16), x);
     g->y_pixel = pixel_stride(target_of(node, context), y);
     return g;
@@ -171,7 +164,7 @@ template <class E> Kernel kernel_of(const Node& node, const PlanContext& context
 
 std::optional<Kernel> plan_winograd(const Node& node, const PlanContext& context) {
     const Shape &x = node.inputs[0].shape(), &w = node.inputs[1].shape(), &y = node.outputs[0].shape;
-    const auto g = chosen_geometry(node, context, w, x, y, false);
+    const auto g = cut_geometry(node, context, w, x, y, false);
     if (!g) return {};
     const bool has_bias = node.inputs.size() > 2 && !node.inputs[2].is_empty(), has_residual = node.inputs.size() > 3 && !node.inputs[3].is_empty();
     const bool relu = is_rectified(node);
@@ -189,30 +182,67 @@ std::optional<Kernel> plan_winograd(const Node& node, const PlanContext& context
 
 std::optional<Kernel> plan_winograd_backward_input(const Node& node, const PlanContext& context) {
     const Shape &dy = node.inputs[0].shape(), &w = node.inputs[1].shape(), &dx = node.outputs[0].shape;
-    const auto g = chosen_geometry(node, context, w, dy, dx, true);
+    const auto g = cut_geometry(node, context, w, dy, dx, true);
     const bool has_bias = node.inputs.size() > 3 && !node.inputs[3].is_empty();
     if (!g || has_bias) return {};
     return with_element(context.stores_bf16, [&]<class E>(E) { return kernel_of<E>(node, context, *g, dy, dx, w, true, false, false, false); });
 }
 
-std::optional<Kernel> plan_winograd_backward_weight(const Node& node, const PlanContext& context) {
+namespace {
+
+/// How the tiles of a weight gradient are cut into parts, and these into blocks.
+struct GradientCut {
+    G g;
+    bool is_sharded;
+    int parts;
+    std::vector<std::int64_t> bounds;  ///< of the parts, in tiles of all samples: a function of shapes alone, and so is the order of every sum
+    std::int64_t blocks;
+};
+
+std::optional<GradientCut> gradient_cut(const Node& node, const PlanContext& context) {
     const Shape &x = node.inputs[0].shape(), &dy = node.inputs[1].shape(), &w = node.outputs[0].shape;
-    auto g = geometry_of(node, context, w, x, dy, false);
+    const auto g = geometry_of(node, context, w, x, dy, false);
     if (!g) return {};
-    const bool is_sharded = context.is_sharded() && x[0] == context.rows, has_bias = node.outputs.size() > 1;
+    GradientCut cut{.g = *g, .is_sharded = context.is_sharded() && x[0] == context.rows, .parts = 1, .bounds = {}, .blocks = 0};
     const std::int64_t tiles = g->tiles(), all = x[0] * tiles;
     constexpr std::int64_t few_tiles = 32, most_parts = 4;
-    const int parts = is_sharded ? context.parts() : static_cast<int>(std::clamp<std::int64_t>(all / few_tiles, 1, most_parts));
+    cut.parts = cut.is_sharded ? context.parts() : static_cast<int>(std::clamp<std::int64_t>(all / few_tiles, 1, most_parts));
     constexpr std::int64_t cached = 640 << 10, least_block = 32, most_block = 128;  // v and z stay in the second-level cache
     const std::int64_t tile_bytes = G::points * (g->channels + g->outputs) * 4;
-    g->block = std::min(std::clamp(cached / tile_bytes, least_block, most_block), all);
-    // Bounds of the parts, in tiles of all samples: a function of shapes alone, and so is the order of every sum.
-    std::vector<std::int64_t> bounds;
-    for (int p = 0; p <= parts; ++p) bounds.push_back(is_sharded ? context.row_bounds[static_cast<std::size_t>(p)] * tiles : all * p / parts);
-    std::int64_t blocks = 0;
-    for (std::size_t p = 0; p + 1 < bounds.size(); ++p) blocks += (bounds[p + 1] - bounds[p] + g->block - 1) / g->block;
-    const Costs costs = gradient_costs_of(context, *g, x[0], blocks, parts);
-    if (!context.forces_winograd && costs.winograd >= costs.direct) return {};
+    cut.g.block = std::min(std::clamp(cached / tile_bytes, least_block, most_block), all);
+    for (int p = 0; p <= cut.parts; ++p) cut.bounds.push_back(cut.is_sharded ? context.row_bounds[static_cast<std::size_t>(p)] * tiles : all * p / cut.parts);
+    for (std::size_t p = 0; p + 1 < cut.bounds.size(); ++p) cut.blocks += (cut.bounds[p + 1] - cut.bounds[p] + cut.g.block - 1) / cut.g.block;
+    return cut;
+}
+
+}  // namespace
+
+std::optional<double> winograd_cost(const Node& node, const PlanContext& context) {
+    const auto g = cut_geometry(node, context, node.inputs[1].shape(), node.inputs[0].shape(), node.outputs[0].shape, false);
+    if (!g) return {};
+    return context.forces_winograd ? 0 : cost_of(context, *g, node.inputs[0].shape()[0]);
+}
+
+std::optional<double> winograd_backward_input_cost(const Node& node, const PlanContext& context) {
+    const auto g = cut_geometry(node, context, node.inputs[1].shape(), node.inputs[0].shape(), node.outputs[0].shape, true);
+    if (!g) return {};
+    return context.forces_winograd ? 0 : cost_of(context, *g, node.inputs[0].shape()[0]);
+}
+
+std::optional<double> winograd_backward_weight_cost(const Node& node, const PlanContext& context) {
+    const auto cut = gradient_cut(node, context);
+    if (!cut) return {};
+    return context.forces_winograd ? 0 : gradient_cost_of(cut->g, node.inputs[0].shape()[0], cut->blocks, cut->parts);
+}
+
+std::optional<Kernel> plan_winograd_backward_weight(const Node& node, const PlanContext& context) {
+    const Shape &x = node.inputs[0].shape(), &dy = node.inputs[1].shape(), &w = node.outputs[0].shape;
+    auto cut = gradient_cut(node, context);
+    if (!cut) return {};
+    G* const g = &cut->g;
+    const bool is_sharded = cut->is_sharded, has_bias = node.outputs.size() > 1;
+    const int parts = cut->parts;
+    const std::vector<std::int64_t>& bounds = cut->bounds;
     const bool half = context.stores_bf16;
     g->x_pixel = pixel_stride(source_of(node.inputs[0], context, half), x);
     g->y_pixel = pixel_stride(source_of(node.inputs[1], context, half), dy);
@@ -226,7 +256,7 @@ std::optional<Kernel> plan_winograd_backward_weight(const Node& node, const Plan
     kernel.scratch_bytes = static_cast<std::size_t>(part_floats * parts) * sizeof(float);
     kernel.workspace_bytes = static_cast<std::size_t>(g->gradient_work()) * sizeof(float);
     kernel.phases.push_back({.kind = is_sharded ? Phase::Kind::rows : Phase::Kind::split, .parts = parts, .row_reads = is_sharded ? 0b11u : 0u, .writes = 0, .uses_scratch = true,
-                             .run = [=, g = *g](const KernelArgs& args, const Part& part) {
+                             .run = [=, bounds = bounds, g = *g](const KernelArgs& args, const Part& part) {
                                  const auto p = static_cast<std::size_t>(part.index);
                                  float* mine = as_f32(args.scratch) + part_floats * part.index;
                                  with_element(half, [&]<class E>(E) {

@@ -65,6 +65,7 @@ Planner planner_of(const std::string& op) {
 class CpuBackend final : public Backend {
 public:
     std::string name() const override { return "cpu"; }
+    std::string machine() const override { return cpu::machine_name(); }
     std::string lacks_int8() const override { return cpu::has_int8() ? "" : "this processor (or DNNL_MAX_CPU_ISA) has no AVX512-VNNI"; }
     std::string lacks_bf16() const override { return cpu::has_bf16() ? "" : "this processor has no AVX512-BF16"; }
     std::optional<Kernel> plan(const Node& node, const PlanContext& context) const override {

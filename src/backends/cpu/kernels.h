@@ -10,7 +10,7 @@
 namespace fovea::cpu {
 
 [[nodiscard]] std::optional<Kernel> plan_conv2d(const Node& node, const PlanContext& context);
-/// One filter per channel.
+/// One filter per channel, before an activation that the kernel knows.
 [[nodiscard]] std::optional<Kernel> plan_depthwise_conv2d(const Node& node, const PlanContext& context);
 /// A convolution of single pixels together with the depthwise one that alone reads it.
 [[nodiscard]] std::optional<Kernel> plan_expanded_depthwise(const Node& expand, const PlanContext& context);
@@ -18,18 +18,23 @@ namespace fovea::cpu {
 [[nodiscard]] Layout depthwise_weights(const Shape& weight);
 /// Without groups, on our own direct kernel.
 [[nodiscard]] std::optional<Kernel> plan_direct_conv2d(const Node& node, const PlanContext& context);
-/// Convolutions with few channels, and the pooling after them.
+/// Convolutions with few channels, and the pooling after them; whether the node is one, and whether its weight gradient is.
+[[nodiscard]] bool suits_thin_conv2d(const Node& node);
+[[nodiscard]] bool suits_thin_gradient(const Node& node);
 [[nodiscard]] std::optional<Kernel> plan_thin_conv2d(const Node& node, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_thin_conv2d_backward_weight(const Node& node, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_conv2d_backward_input(const Node& node, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_conv2d_backward_weight(const Node& node, const PlanContext& context);
-/// Those of 3 x 3 kernels and stride 1 that are faster on our Winograd kernels.
+/// Those of 3 x 3 kernels and stride 1, on our Winograd kernels; and what that costs (choice.h), nothing where there is no such kernel.
+[[nodiscard]] std::optional<double> winograd_cost(const Node& node, const PlanContext& context);
+[[nodiscard]] std::optional<double> winograd_backward_input_cost(const Node& node, const PlanContext& context);
+[[nodiscard]] std::optional<double> winograd_backward_weight_cost(const Node& node, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_winograd(const Node& node, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_winograd_backward_input(const Node& node, const PlanContext& context);
 [[nodiscard]] std::optional<Kernel> plan_winograd_backward_weight(const Node& node, const PlanContext& context);
 /// The reorder into the layout the first two want their weights in; nothing for another `to`.
 [[nodiscard]] std::optional<Kernel> plan_winograd_weights(const Type& type, const Layout& from, const Layout& to);
-/// Convolutions of single pixels whose source or result is a slice.
+/// Convolutions of single pixels, some pixels at a time; source and result may be slices.
 [[nodiscard]] std::optional<Kernel> plan_pointwise(const Node& node, const PlanContext& context);
 /// The batch norm of inference together with the convolution of single pixels that alone reads it.
 [[nodiscard]] std::optional<Kernel> plan_normed_pointwise(const Node& norm, const PlanContext& context);
@@ -59,6 +64,9 @@ namespace fovea::cpu {
 /// The plain loops on the rows of each part, for ops that treat samples alone.
 [[nodiscard]] std::optional<Kernel> plan_by_rows(const Node& node, const PlanContext& context);
 [[nodiscard]] Kernel plan_reorder(const Type& type, const Layout& from, const Layout& to, const PlanContext& context);
+
+/// The processor's name and the instructions oneDNN uses on it: "AMD EPYC, AVX512_CORE_BF16".
+[[nodiscard]] std::string machine_name();
 
 /// Whether the node is a convolution of single pixels: 1 x 1, stride 1, no padding, no groups.
 [[nodiscard]] bool is_pointwise(const Node& node);

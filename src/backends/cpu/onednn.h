@@ -33,6 +33,7 @@ public:
     SliceLayout(const Shape& shape, std::int64_t pixel_stride);
     [[nodiscard]] std::string name() const override;
     [[nodiscard]] std::size_t bytes() const override { return static_cast<std::size_t>(shape_.elements()) * sizeof(float); }
+    [[nodiscard]] std::size_t span_bytes() const override { return static_cast<std::size_t>(shape_[0] * shape_[2] * shape_[3] * pixel_stride_) * sizeof(float); }
     [[nodiscard]] bool is_slice() const override { return true; }
     [[nodiscard]] bool is_plain() const override { return false; }
     [[nodiscard]] Layout plain() const override;

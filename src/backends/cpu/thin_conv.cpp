@@ -47,11 +47,22 @@ Form form_of(const ThinConv& g) {
 
 }  // namespace
 
+bool suits_thin_conv2d(const Node& node) {
+    return thin_conv().by_pixels && is_plain(node) && form_of(geometry_of(node, node.inputs[0].shape(), node.inputs[1].shape(), node.outputs[0].shape)) != Form::none;
+}
+
+bool suits_thin_gradient(const Node& node) {
+    if (!thin_conv().gradient || !is_plain(node) || node.inputs[1].shape().elements() == 0) return false;
+    const ThinConv g = geometry_of(node, node.inputs[0].shape(), node.outputs[0].shape, node.inputs[1].shape());
+    // Measured as the forward convolution was; a sample's gradient should stay in the second-level cache.
+    constexpr std::int64_t most_floats = 128 << 10;
+    return g.channels <= 4 && g.filters <= 20 && g.out_width >= 12 && g.taps() * g.filters <= 4096 && thin_conv().gradient_work(g) <= most_floats;
+}
+
 std::optional<Kernel> plan_thin_conv2d(const Node& node, const PlanContext& context) {
-    if (!thin_conv().by_pixels || !is_plain(node)) return {};
+    if (!suits_thin_conv2d(node)) return {};
     ThinConv g = geometry_of(node, node.inputs[0].shape(), node.inputs[1].shape(), node.outputs[0].shape);
     const Form form = form_of(g);
-    if (form == Form::none) return {};
     const Value& input = node.inputs[0];
     const Shape &x = input.shape(), &w = node.inputs[1].shape();
     const UnaryKernel activate = g.rectifies ? UnaryKernel{} : activation_kernel(node);
@@ -116,14 +127,11 @@ std::optional<Kernel> plan_thin_conv2d(const Node& node, const PlanContext& cont
 }
 
 std::optional<Kernel> plan_thin_conv2d_backward_weight(const Node& node, const PlanContext& context) {
-    if (!thin_conv().gradient || !is_plain(node)) return {};
+    if (!suits_thin_gradient(node)) return {};
     const Shape &x = node.inputs[0].shape(), &dy = node.inputs[1].shape(), &w = node.outputs[0].shape;
     ThinConv g = geometry_of(node, x, w, dy);
     g.is_planar = context.is_undecided(node.inputs[0]) || !context.layout(node.inputs[0]);
-    // Measured as the forward convolution was; a sample's gradient should stay in the second-level cache.
-    constexpr std::int64_t most_floats = 128 << 10;
     const std::int64_t work = thin_conv().gradient_work(g);
-    if (dy.elements() == 0 || g.channels > 4 || g.filters > 20 || g.out_width < 12 || g.taps() * g.filters > 4096 || work > most_floats) return {};
     const bool has_bias = node.outputs.size() > 1, sharded = context.is_sharded() && x[0] == context.rows;
     const std::int64_t samples = x[0], x_row = x.elements() / samples, dy_row = dy.elements() / samples, weights = w.elements(), filters = w[0];
     const std::int64_t part_floats = (weights + filters + 15) / 16 * 16 + (work + 15) / 16 * 16;
