@@ -51,21 +51,30 @@ void add_convention(CLI::App& command, std::string& convention) {
     command.add_option("--convention", convention, "Who counts: torch, keras, sifre, cs231n, paper (docs/analysis.md)")->check(CLI::IsMember({"torch", "keras", "sifre", "cs231n", "paper"}));
 }
 
+void PlanOptions::add_to(CLI::App& command) {
+    command.add_flag("--tune", is_tuning, "Time the ways to run each convolution, some milliseconds each, and keep the results in the plan cache");
+    command.add_option("--plan-cache", cache, "File of measured choices; 'off': a cost model chooses (default: FOVEA_PLAN_CACHE, or a file for this machine in the user's cache directory)");
+}
+
+void PlanOptions::apply_to(CompileOptions& options, bool reads) const {
+    options.autotune = is_tuning;
+    if (cache == "default") options.plan_cache = reads || is_tuning ? default_plan_cache() : "";
+    else options.plan_cache = cache == "off" ? "" : cache;
+}
+
 void Computing::add_to(CLI::App& command, bool takes_int8) {
     command.add_option("--backend", backend, "cpu or reference")->check(CLI::IsMember({"cpu", "reference"}));
     std::vector<std::string> names{"f32", "bf16", "f64"};
     if (takes_int8) names.emplace_back("int8");
     command.add_option("--precision", precision, std::string("f32, bf16 (maps and weights of 8 bits of mantissa, sums in f32), ") + (takes_int8 ? "int8 (inference), " : "") + "or f64 on the reference backend")
         ->check(CLI::IsMember(names));
-    command.add_flag("--tune", is_tuning, "Time the ways to run each convolution, some milliseconds each, and keep the results in the plan cache");
-    command.add_option("--plan-cache", plan_cache, "File of measured choices; 'off': a cost model chooses (default: FOVEA_PLAN_CACHE, or a file for this machine in the user's cache directory)");
+    plan.add_to(command);
 }
 
 CompileOptions Computing::options() const {
     CompileOptions options;
     options.backend = backend;
-    options.autotune = is_tuning;
-    options.plan_cache = plan_cache == "default" ? default_plan_cache() : plan_cache == "off" ? "" : plan_cache;
+    plan.apply_to(options);
     options.precision = precision == "int8" ? Precision::f32 : precision_named(precision);
     return options;
 }

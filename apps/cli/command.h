@@ -30,11 +30,20 @@ struct Common {
     void apply() const;
 };
 
+/// --tune and --plan-cache: convolutions run in the way that was measured to be the fastest on this machine.
+struct PlanOptions {
+    bool is_tuning = false;
+    std::string cache{"default"};
+
+    void add_to(CLI::App& command);
+    /// A run that is to be repeated to the byte takes only what it measures: `reads` is false there, unless --tune or --plan-cache is given.
+    void apply_to(CompileOptions& options, bool reads = true) const;
+};
+
 /// --backend and --precision of a command that runs a network; --tune and --plan-cache.
 struct Computing {
     std::string backend = "cpu", precision = "f32";
-    bool is_tuning = false;
-    std::string plan_cache{"default"};
+    PlanOptions plan{};
     /// int8 is a matter of the network, so only a command that makes its own takes it here: its program computes in f32.
     void add_to(CLI::App& command, bool takes_int8 = false);
     [[nodiscard]] CompileOptions options() const;

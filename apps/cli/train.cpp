@@ -29,6 +29,7 @@ namespace fs = std::filesystem;
 struct TrainArguments {
     Common common;
     MemoryOptions memory;
+    PlanOptions plan;
     std::string model, recipe, out;
     std::vector<std::pair<std::string, std::string>> settings;  ///< over the recipe, in the order given
     bool resume = false, find_lr = false;
@@ -225,6 +226,7 @@ void train(const TrainArguments& a) {
     spec.save_every_steps = a.save_every_steps;
     spec.stop = &stop_wanted;
     a.memory.apply_to(spec.compile);
+    a.plan.apply_to(spec.compile, false);
     if (const std::string unmet = unmet_precision(spec.compile); !unmet.empty()) note(unmet);
     if (a.find_lr) {
         spec.initial = start_of(network, recipe);
@@ -368,6 +370,7 @@ void add_train(CLI::App& app) {
     CLI::App* command = app.add_subcommand("train", "Train a network; everything lands in a run directory");
     add_options(command, a);
     a->memory.add_to(*command);
+    a->plan.add_to(*command);
     command->callback([a] { train(*a); });
 }
 
@@ -376,6 +379,7 @@ void add_finetune(CLI::App& app) {
     CLI::App* command = app.add_subcommand("finetune", "Go on from trained weights on other pictures, with a new last layer; says which layers moved");
     add_options(command, a);
     a->memory.add_to(*command);
+    a->plan.add_to(*command);
     command->callback([a] {
         const bool has_weights = std::ranges::any_of(a->settings, [](const auto& entry) { return entry.first == "weights"; });
         if (!has_weights && !a->resume && a->recipe.empty()) throw ArgumentError("--weights is required: a run, or a weights file of the model");

@@ -6,6 +6,7 @@
 
 #include "backends/reference/interpreter.h"
 #include "core/memory.h"
+#include "core/team.h"
 
 namespace fovea {
 
@@ -136,13 +137,21 @@ public:
         for (std::size_t k = 0; k < program_.packed.size(); ++k) packed_of_[program_.packed[k].first].push_back(k);
     }
 
+    /// Each value on a thread of its own: packing is half the way from the start of a process to its first answer.
     void run() {
         if (!program_.derived.empty()) run_prologue();
+        std::vector<int> parameters;
         for (const auto& [parameter, forms] : packed_of_)
-            if (const std::string& name = program_.parameters[static_cast<std::size_t>(parameter)].name; !program_.derived.contains(name)) pack_and_release(parameter, state_.look(name));
+            if (!program_.derived.contains(name_of(parameter))) parameters.push_back(parameter);
+        parallel_for(static_cast<std::int64_t>(parameters.size()), [&](std::int64_t i) {
+            const int parameter = parameters[static_cast<std::size_t>(i)];
+            pack_and_release(parameter, state_.look(name_of(parameter)));
+        });
     }
 
 private:
+    [[nodiscard]] const std::string& name_of(int parameter) const { return program_.parameters[static_cast<std::size_t>(parameter)].name; }
+
     /// Some values at a time: a network's weights should not lie in memory once more while they are made.
     void run_prologue() {
         constexpr std::size_t group_bytes = std::size_t{16} << 20;
@@ -151,15 +160,13 @@ private:
         std::map<std::string, int, std::less<>> index;
         for (std::size_t i = 0; i < program_.parameters.size(); ++i) index.emplace(program_.parameters[i].name, static_cast<int>(i));
         const auto& outputs = program_.prologue.outputs();
+        for (const auto& [name, value] : outputs) derived_.bytes[name];  // their places, so that threads change none
         for (std::size_t begin = 0, end = 0; begin < outputs.size(); begin = end) {
-            std::vector<Value> wanted;
-            for (std::size_t bytes = 0; end < outputs.size() && (end == begin || bytes < group_bytes); ++end) {
-                wanted.push_back(outputs[end].second);
-                bytes += row_major_bytes(outputs[end].second.type(), program_.real);
-            }
-            std::vector<Tensor> values = interpret(program_.prologue, wanted, {}, parameters, {.real = program_.real});
-            for (std::size_t o = begin; o < end; ++o)
-                if (const auto it = index.find(outputs[o].first); it != index.end()) keep(it->second, std::exchange(values[o - begin], {}));
+            for (std::size_t bytes = 0; end < outputs.size() && (end == begin || bytes < group_bytes); ++end) bytes += row_major_bytes(outputs[end].second.type(), program_.real);
+            parallel_for(static_cast<std::int64_t>(end - begin), [&](std::int64_t i) {
+                const auto& [name, value] = outputs[begin + static_cast<std::size_t>(i)];
+                if (const auto it = index.find(name); it != index.end()) keep(it->second, interpret(program_.prologue, std::span(&value, 1), {}, parameters, {.real = program_.real}).front());
+            });
             for (const std::string& name : parameters.names()) release_mapped(parameters.at(name).raw(), parameters.at(name).bytes());
         }
     }
@@ -167,7 +174,7 @@ private:
     void keep(int parameter, const Tensor& value) {
         const auto at = static_cast<std::size_t>(program_.parameter_buffers[static_cast<std::size_t>(parameter)]);
         const Buffer& buffer = program_.buffers[at];
-        AlignedBytes& bytes = derived_.bytes[program_.parameters[static_cast<std::size_t>(parameter)].name];
+        AlignedBytes& bytes = derived_.bytes.at(name_of(parameter));
         bytes = is_read_[at] ? in_layout(program_, buffer.type, buffer.layout, value) : AlignedBytes();
         pack(parameter, value);
     }

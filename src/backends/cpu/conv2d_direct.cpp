@@ -1,13 +1,9 @@
-// When a convolution runs on our direct kernel, and how its work is cut.
+// Convolutions on our direct kernel, and how their work is cut.
 #include "backends/cpu/direct_conv.h"
 #include "backends/cpu/kernels.h"
 #include "backends/cpu/simd.h"
 
 namespace fovea::cpu {
-
-namespace {
-
-}  // namespace
 
 DirectCut cut_direct(std::int64_t lines, std::int64_t vectors, std::int64_t macs) {
     constexpr std::int64_t piece_macs = 512 << 10, most_pieces = 16, panel = 4;
