@@ -11,11 +11,13 @@
 #include <string>
 #include <vector>
 
+#include "places.h"
+
 namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path root = FOVEA_SOURCE_DIR;
+const fs::path root = fovea::test::source_path("");
 
 std::string read(const fs::path& path) {
     std::ifstream file(path);

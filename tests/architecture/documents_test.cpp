@@ -7,10 +7,12 @@
 #include <string>
 #include <vector>
 
+#include "places.h"
+
 namespace {
 
 std::string read(const std::string& path) {
-    std::ifstream file(std::string(FOVEA_SOURCE_DIR "/") + path);
+    std::ifstream file(fovea::test::source_path(path));
     std::stringstream text;
     text << file.rdbuf();
     return text.str();

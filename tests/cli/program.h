@@ -14,13 +14,14 @@
 #include <nlohmann/json.hpp>
 
 #include "fovea/image.h"
+#include "places.h"
 
 namespace fovea::test {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-inline const std::string program = FOVEA_BINARY_DIR "/apps/cli/fovea";
+inline const std::string program = build_path("apps/cli/fovea");
 
 struct Result {
     int code = -1;

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "fovea/explain.h"
+#include "places.h"
 
 namespace fovea {
 namespace {
@@ -63,7 +64,7 @@ TEST(Errata, TheOthersAreHistoryAndSaySomething) {
 }
 
 TEST(Errata, ThePageIsTheTablePrinted) {
-    std::ifstream file(FOVEA_SOURCE_DIR "/docs/errata.md");
+    std::ifstream file(test::source_path("docs/errata.md"));
     std::stringstream page;
     page << file.rdbuf();
     EXPECT_NE(page.str().find(to_text(errata_sheet(), TableFormat::md)), std::string::npos) << "docs/errata.md is old; its table is what 'fovea errata --format md' prints";

@@ -5,12 +5,13 @@
 #include <sstream>
 
 #include "fovea/explain.h"
+#include "places.h"
 
 namespace fovea {
 namespace {
 
 std::string document(const std::string& name) {
-    std::ifstream file(std::string(FOVEA_SOURCE_DIR "/docs/") + name);
+    std::ifstream file(test::source_path("docs/" + std::string(name)));
     std::stringstream text;
     text << file.rdbuf();
     return text.str();

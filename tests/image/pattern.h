@@ -10,6 +10,7 @@
 
 #include "core/text.h"
 #include "fovea/image.h"
+#include "places.h"
 
 namespace fovea {
 
@@ -35,7 +36,7 @@ inline std::string checksum(const std::vector<std::uint8_t>& bytes) {
     return fmt::format("{:016x}", hash_name({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
 }
 
-inline std::filesystem::path fixture(std::string_view name) { return std::filesystem::path(FOVEA_SOURCE_DIR) / "tests/image/fixtures" / name; }
+inline std::filesystem::path fixture(std::string_view name) { return test::source_path("tests/image/fixtures/" + std::string(name)); }
 
 inline std::vector<std::byte> bytes_of(const std::filesystem::path& path) {
     std::ifstream file(path, std::ios::binary);

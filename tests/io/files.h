@@ -9,10 +9,11 @@
 
 #include "fovea/io.h"
 #include "support.h"
+#include "places.h"
 
 namespace fovea::test {
 
-inline std::string fixture(const std::string& name) { return std::string(FOVEA_SOURCE_DIR) + "/tests/io/fixtures/" + name; }
+inline std::string fixture(const std::string& name) { return test::source_path("tests/io/fixtures/" + name); }
 
 inline std::string content(const std::string& path) {
     std::ifstream file(path, std::ios::binary);

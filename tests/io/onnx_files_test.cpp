@@ -3,6 +3,7 @@
 #include "fovea/runtime.h"
 #include "fovea/train.h"
 #include "onnxruntime.h"
+#include "places.h"
 
 namespace fovea {
 namespace {
@@ -38,7 +39,7 @@ void expect_onnxruntimes_numbers(const std::string& file, const Tensor& input) {
 
 /// Written by PyTorch's exporter with constant folding off: the sizes of views, splits and expansions are computed in the file.
 TEST(OnnxFiles, ShapesComputedInTheFileAreComputedWhileReading) {
-    const std::string folder = FOVEA_SOURCE_DIR "/tests/fuzz/corpus/onnx/";
+    const std::string folder = test::source_path("tests/fuzz/corpus/onnx/");
     const OnnxNetwork classifier = read_onnx(folder + "classifier.onnx");
     EXPECT_EQ(classifier.graph.inputs()[0].shape(), Shape({dynamic, 1, 4, 4}));
     EXPECT_EQ(classifier.graph.outputs()[0].second.shape(), Shape({dynamic, 3}));

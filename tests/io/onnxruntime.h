@@ -14,6 +14,7 @@
 #include "fovea/io.h"
 #include "io/file.h"
 #include "support.h"
+#include "places.h"
 
 namespace fovea::test {
 
@@ -23,7 +24,7 @@ namespace fs = std::filesystem;
 inline const std::string& node_modules() {
     static const std::string found = [] {
         const char* given = std::getenv("NODE_PATH");
-        for (const std::string& place : {std::string(given ? given : ""), std::string(FOVEA_SOURCE_DIR "/build/bench/node/node_modules")})
+        for (const std::string& place : {std::string(given ? given : ""), test::source_path("build/bench/node/node_modules")})
             if (!place.empty() && fs::exists(fs::path(place) / "onnxruntime-node") && std::system("node --version > /dev/null 2>&1") == 0) return place;
         return std::string();
     }();
@@ -49,7 +50,7 @@ struct Folder {
 /// Outputs by name. Throws std::runtime_error with ONNX Runtime's message.
 inline std::map<std::string, Tensor> run_onnxruntime(const std::string& file, const std::map<std::string, Tensor>& inputs) {
     const Folder folder;
-    std::string command = "NODE_PATH='" + node_modules() + "' node '" FOVEA_SOURCE_DIR "/bench/peers/onnxruntime_run.js' '" + file + "' '" + folder.path.string() + "'";
+    std::string command = "NODE_PATH='" + node_modules() + "' node '" + test::source_path("bench/peers/onnxruntime_run.js") + "' '" + file + "' '" + folder.path.string() + "'";
     int number = 0;
     for (const auto& [name, tensor] : inputs) {
         const std::string data = folder.path / ("input" + std::to_string(number++));

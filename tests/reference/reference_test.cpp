@@ -9,12 +9,13 @@
 #include "core/text.h"
 #include "reference/case.h"
 #include "reference/model.h"
+#include "places.h"
 
 namespace fovea::reference {
 namespace {
 
 Json read_record(const std::string& name) {
-    const std::string path = std::string(FOVEA_SOURCE_DIR) + "/tests/reference/records/" + name + ".json.gz";
+    const std::string path = test::source_path("tests/reference/records/" + name + ".json.gz");
     gzFile file = gzopen(path.c_str(), "rb");
     if (file == nullptr) throw Error("cannot open " + path);
     std::string text;

@@ -4,6 +4,7 @@
 
 #include "fovea/train.h"
 #include "support.h"
+#include "places.h"
 
 namespace fovea {
 namespace {
@@ -14,7 +15,7 @@ struct Golden {
 
 /// One line of fixtures/schedules.txt, made by PyTorch (make_golden.py).
 Golden golden(const std::string& wanted) {
-    std::ifstream file(FOVEA_SOURCE_DIR "/tests/train/fixtures/schedules.txt");
+    std::ifstream file(test::source_path("tests/train/fixtures/schedules.txt"));
     for (std::string line; std::getline(file, line);) {
         std::istringstream words(line);
         std::string name, word;
