@@ -32,8 +32,7 @@ std::string text_of(const std::string& path) {
 }
 
 /// A listing for pictures [H, W, C]: where its text leaves the size open theirs is tried first; channels it does not state are theirs.
-Network build_listing_for(const std::string& model, const Shape& image) {
-    const std::string file = model.substr(model.find(':') + 1), text = text_of(file);
+Network build_listing_for(const std::string& file, const std::string& text, const Shape& image) {
     Network network = build_listing(text, file, {.usual_height = image[0], .usual_width = image[1]});
     if (image[2] > 0 && network.graph.inputs().front().shape()[1] != image[2])
         network = build_listing(text, file, {.channels = image[2], .usual_height = image[0], .usual_width = image[1]});
@@ -57,13 +56,15 @@ LossFunction loss_of(const Network& network) {
 
 bool lowest_wins(const Network& network) { return network.loss == ModelLoss::label_distance; }
 
-Network build_for(std::string_view model, const Dataset& train, bool by_data, ModelOptions options) {
+Network build_for(std::string_view model, const Dataset& train, bool by_data, ModelOptions options, const std::string& listing) {
     const Shape image = train.image_shape();  // [H, W, C], zeros where pictures differ
     const bool is_one_size = image[0] > 0 && image[1] > 0;
     const bool is_listing = model.starts_with("listing:"), is_file = is_listing || is_onnx(std::string(model));
     options.classes = static_cast<std::int64_t>(train.classes().size());
     if (!is_file && is_one_size && image[2] != find_model(model).channels) options.channels = image[2];
-    Network network = is_listing ? build_listing_for(std::string(model), is_one_size ? image : Shape{0, 0, 0}) : named_network(model, options);
+    if (is_file) refuse_changes(model, options);
+    const std::string file(model.substr(model.find(':') + 1));
+    Network network = is_listing ? build_listing_for(file, listing.empty() ? text_of(file) : listing, is_one_size ? image : Shape{0, 0, 0}) : named_network(model, options);
     const std::int64_t channels = network.graph.inputs().front().shape()[1];
     if (const Shape scores = scores_of(network.graph).shape(); is_file && scores[-1] != options.classes)
         throw ArgumentError(fmt::format("'{}' tells {} classes apart, the data has {}", model, scores[-1], options.classes));

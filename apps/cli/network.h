@@ -19,8 +19,9 @@ namespace fovea::cli {
 [[nodiscard]] Network read_listing_file(const std::string& file, const ListingOptions& options);
 [[nodiscard]] Network load_network(const std::string& path, const std::string& model, std::string_view checkpoint = "last");
 /// The model with as many classes as the data, for its pictures: their size and channels where the model takes any. With
-/// `by_data` mean and deviation are those of the training set instead of the card's.
-[[nodiscard]] Network build_for(std::string_view model, const Dataset& train, bool by_data, ModelOptions options = {});
+/// `by_data` mean and deviation are those of the training set instead of the card's. `listing` is the text of "listing:FILE" where it is
+/// known already: the file is not read.
+[[nodiscard]] Network build_for(std::string_view model, const Dataset& train, bool by_data, ModelOptions options = {}, const std::string& listing = {});
 /// The network.* keys of a recipe.
 [[nodiscard]] ModelOptions options_of(const Recipe& recipe);
 /// Parameters to train from: a run's or a weights file's, the layer before the output anew where its shape differs. With `map`

@@ -200,7 +200,10 @@ void train(const TrainArguments& a) {
     a.common.apply();
     const Recipe recipe = resolve(a);
     const auto [data, validation] = open_run_data(recipe);
-    const Network network = build_for(recipe.model, *data, recipe.normalise == "data", options_of(recipe));
+    const fs::path out = a.out.empty() ? free_run_directory(recipe.model) : fs::path(a.out), last = out / "checkpoint-last.safetensors";
+    const bool goes_on = a.resume && fs::exists(last);
+    // A run carries the text of its listing: the file may be gone, or say something else by now.
+    const Network network = build_for(recipe.model, *data, recipe.normalise == "data", options_of(recipe), goes_on ? facts_of(load_checkpoint(last)).listing : std::string());
     FitSpec spec = fit_spec(recipe);
     spec.train = data;
     spec.validation = validation;
@@ -232,12 +235,11 @@ void train(const TrainArguments& a) {
         spec.initial = start_of(network, recipe);
         return print_learning_rates(a, network, spec);
     }
-    spec.out = a.out.empty() ? free_run_directory(recipe.model) : fs::path(a.out);
-    const fs::path last = spec.out / "checkpoint-last.safetensors";
+    spec.out = out;
     if (!a.resume && fs::exists(last))
         throw ArgumentError(fmt::format("'{}' holds a run already: --resume goes on with it, another --out begins a new one", spec.out.string()));
     // A resumed run needs its start only to say how far it went.
-    if (!a.resume || !fs::exists(last) || !recipe.weights.empty()) spec.initial = start_of(network, recipe);
+    if (!goes_on || !recipe.weights.empty()) spec.initial = start_of(network, recipe);
 
     std::FILE* messages = a.common.json ? stderr : stdout;
     fmt::print(messages, "{} ({} parameters) on {}: {} images, {} classes; recipe {}: {} epochs, batch {}, {}; {}\n", network.model, commas(network.graph.trainable_scalars()),

@@ -38,10 +38,14 @@ struct Network {
 };
 
 /// A model by name, untrained; an ONNX file, with the weights in it; "listing:FILE", the network whose text the file holds.
-/// Throws ArgumentError for a name that does not exist, FormatError for a file that cannot be read.
+/// Throws ArgumentError for a name that does not exist and for options that a file cannot take, FormatError for a file that cannot be read.
 [[nodiscard]] Network build_network(std::string_view name, const ModelOptions& options = {});
 /// The network of a listing's text; `file` is its name in messages.
 [[nodiscard]] Network build_listing(const std::string& text, const std::string& file, const ListingOptions& options = {});
+
+/// An ONNX file and a listing are networks as they are written: throws ArgumentError where `options` sets dropout, drop_path,
+/// width_multiplier or shortcut.
+void refuse_changes(std::string_view name, const ModelOptions& options);
 
 /// The network that a checkpoint or a weights file describes.
 [[nodiscard]] Network build_network(const CheckpointFacts& facts);

@@ -55,9 +55,23 @@ Network build_listing(const std::string& text, const std::string& file, const Li
             .graph = std::move(listing.graph), .preprocess = {.resize_width = input[3], .resize_height = input[2], .channels = static_cast<int>(input[1])}, .notes = std::move(listing.notes)};
 }
 
+void refuse_changes(std::string_view name, const ModelOptions& options) {
+    const ModelOptions card;
+    const std::pair<std::string_view, bool> changes[] = {{"dropout", options.dropout != card.dropout},
+                                                         {"drop_path", options.drop_path != card.drop_path},
+                                                         {"width_multiplier", options.width_multiplier != card.width_multiplier},
+                                                         {"shortcut", options.shortcut != card.shortcut}};
+    for (const auto& [option, is_set] : changes)
+        require<ArgumentError>(!is_set, "'{}' is a network as it is written: {} (in recipes network.{}) changes models of 'fovea models' only", name, option, option);
+}
+
 Network build_network(std::string_view name, const ModelOptions& options) {
-    if (is_onnx(std::string(name))) return read_network(std::string(name));
+    if (is_onnx(std::string(name))) {
+        refuse_changes(name, options);
+        return read_network(std::string(name));
+    }
     if (name.starts_with(listing_prefix)) {
+        refuse_changes(name, options);
         const std::string file(name.substr(listing_prefix.size()));
         return build_listing(content(file), file, listing_options(options));
     }

@@ -95,7 +95,7 @@ TEST_F(Cli, ARecipeIsTheWholeCommandLine) {
 TEST_F(Cli, AListingTrainsAndItsRunNeedsNoFileToBeUsed) {
     make_pictures();
     std::ofstream(dir_ / "net.txt") << "nn.Sequential(nn.LazyConv2d(4, kernel_size=5, stride=2), nn.ReLU(), nn.MaxPool2d(2),\n  nn.Flatten(), nn.LazyLinear(2))\n";
-    const Result trained = run("train listing:net.txt --data folder:bars --epochs 6 --batch 8 --lr 0.02 --set label_smoothing=0.1 --threads 1 --seed 3 --json");
+    const Result trained = run("train listing:net.txt --data folder:bars --epochs 6 --batch 8 --lr 0.02 --schedule constant --set label_smoothing=0.1 --threads 1 --seed 3 --json");
     ASSERT_EQ(trained.code, 0) << trained.err;
     const json document = json::parse(trained.out);
     EXPECT_EQ(document.at("out"), "runs/net");
@@ -120,24 +120,46 @@ TEST_F(Cli, AListingTrainsAndItsRunNeedsNoFileToBeUsed) {
     EXPECT_EQ(json::parse(run("eval int8.safetensors --data folder:bars --json").out).at("top1"), json::parse(rounded.out).at("top1_after"));
 }
 
-TEST_F(Cli, AListingTrainsAndItsRunNeedsNoFileBesideIt) {
+TEST_F(Cli, ATrainedListingGoesOnFromItsOwnText) {
     make_pictures();
-    std::ofstream(dir_ / "net.txt") << "nn.Sequential(nn.Conv2d(1, 4, 5, stride=2), nn.ReLU(), nn.Flatten(), nn.LazyLinear(2))\n";
-    const Result trained = run("train listing:net.txt --data folder:bars --epochs 2 --batch 8 --out listed --json");
-    ASSERT_EQ(trained.code, 0) << trained.err;
-    EXPECT_EQ(json::parse(trained.out).at("model"), "listing:net.txt");
+    const std::string text = "nn.Sequential(nn.Conv2d(1, 4, 5, stride=2), nn.ReLU(), nn.Flatten(), nn.LazyLinear(2))\n", other = "nn.Sequential(nn.Flatten(), nn.LazyLinear(2))\n";
+    const auto write = [&](const std::string& listing) { std::ofstream(dir_ / "net.txt") << listing; };
+    const auto weights = [&](const char* out) { return read(dir_ / out / "checkpoint-last.safetensors"); };
+    const std::string options = " --data folder:bars --batch 8 --schedule constant --threads 1 --json --epochs ";
+    write(text);
+    ASSERT_EQ(run("train listing:net.txt --out whole" + options + "3").code, 0);
+    ASSERT_EQ(run("train listing:net.txt --out parted" + options + "1").code, 0);
     fs::remove(dir_ / "net.txt");
-    const json answer = json::parse(run("predict listed bars/test/lying/3.png --json").out);
-    EXPECT_EQ(answer.at("predictions").size(), 2U);
+    const Result gone = run("train --resume --out parted --epochs 2 --threads 1 --json");
+    ASSERT_EQ(gone.code, 0) << gone.err;
+    EXPECT_EQ(json::parse(gone.out).at("resumed_from"), 6);
+    write(other);
+    const Result changed = run("train listing:net.txt --resume --out parted" + options + "3");
+    ASSERT_EQ(changed.code, 0) << changed.err;
+    EXPECT_EQ(weights("parted"), weights("whole"));
+    // What other commands make of the run carries the text too.
+    const json answer = json::parse(run("predict whole bars/test/lying/3.png --json").out);
     EXPECT_TRUE(answer.at("predictions")[0].at("class") == "lying" || answer.at("predictions")[0].at("class") == "upright");
-    EXPECT_EQ(run("eval listed --data folder:bars --json").code, 0);
-    ASSERT_EQ(run("export listed --out net.onnx --weights all.safetensors").code, 0);
+    ASSERT_EQ(run("export whole --out net.onnx --weights all.safetensors").code, 0);
     EXPECT_EQ(json::parse(run("predict all.safetensors bars/test/lying/3.png --json").out).at("predictions"), answer.at("predictions"));
-    // The number of classes stands in the text.
+}
+
+TEST_F(Cli, AFileIsTrainedAsItIsWritten) {
+    make_pictures(4);
+    // The number of classes stands in the text, and so does all that a recipe's network.* would change.
     std::ofstream(dir_ / "five.txt") << "nn.Sequential(nn.Flatten(), nn.LazyLinear(5))\n";
     const Result wrong = run("train listing:five.txt --data folder:bars");
     EXPECT_EQ(wrong.code, 2);
     EXPECT_NE(wrong.err.find("'listing:five.txt' tells 5 classes apart, the data has 2"), std::string::npos) << wrong.err;
+    const Result dropped = run("train listing:five.txt --data folder:bars --set network.dropout=0.5");
+    EXPECT_EQ(dropped.code, 2);
+    EXPECT_EQ(dropped.err, "fovea train: 'listing:five.txt' is a network as it is written: dropout (in recipes network.dropout) changes models of 'fovea models' only\n");
+    ASSERT_EQ(run("export small_mnist --out net.onnx").code, 0);
+    for (const char* key : {"network.drop_path=0.1", "network.width_multiplier=0.5", "network.shortcut=b"}) {
+        const Result refused = run(std::string("train net.onnx --data folder:bars --set ") + key);
+        EXPECT_EQ(refused.code, 2) << key;
+        EXPECT_TRUE(refused.err.starts_with("fovea train: 'net.onnx' is a network as it is written: ")) << refused.err;
+    }
 }
 
 TEST_F(Cli, FindsALearningRateAndKeepsToATimeBudget) {
