@@ -76,32 +76,40 @@ void write_fake_quantize(const OnnxNode& n) {
     n.out("DequantizeLinear", {integers, grid[0], grid[1]}, axis_of(n.attrs()));
 }
 
-std::vector<std::string> quantized_inputs(const OnnxNode& n) {
-    std::vector<std::string> inputs{n.in(0), n.in(1)};
-    if (n.has(2)) inputs.push_back(n.in(2));
-    const Node* grid = n.attrs().has("weight_scale") ? grid_before(n.node().inputs[0]) : nullptr;
-    if (!grid) return inputs;
-    if (grid != &n.node().inputs[0].node()) {
-        // Moves keep the value on its grid: saying so again changes nothing and lets integer kernels find it.
-        const int data_type = grid->attrs.integer("low") < 0 ? onnx_type::i8 : onnx_type::u8;
-        const auto names = grid_of(n, grid->attrs, data_type);
-        inputs[0] = n.via("DequantizeLinear", {n.via("QuantizeLinear", {inputs[0], names[0], names[1]}), names[0], names[1]});
-    }
-    if (!n.has(2) || !n.writer().is_constant(n.node().inputs[2])) return inputs;
-    // Integer kernels add the bias to their sums: s32 on the grid of the products.
+namespace {
+
+/// The bias as integer kernels add it to their sums: s32 on the grid of the products. Empty where one of it lies beyond such sums.
+std::string integer_bias(const OnnxNode& n, double input_scale) {
     const Tensor bias = n.writer().constant(n.node().inputs[2]);
     std::vector<double> scale = n.attrs().reals("weight_scale");
     Tensor integers(bias.shape(), DType::f64);
     for (std::int64_t k = 0; k < bias.elements(); ++k) {
         double& s = scale[static_cast<std::size_t>(k)];
-        s = static_cast<double>(static_cast<float>(s * grid->attrs.reals("scale")[0]));
+        s = static_cast<double>(static_cast<float>(s * input_scale));
         const double v = std::nearbyint(bias.at(k) / s);
-        if (std::abs(v) > 0x1p30) return inputs;  // beyond s32 sums: the bias stays real
+        if (std::abs(v) > 0x1p30) return {};
         integers.set(k, v);
     }
     const std::string path = n.node().path;
     const std::string name = n.writer().bytes(integers, onnx_type::i32, n.writer().fresh(path + ".bias.integers")), scales = n.writer().tensor(vector_of(scale), n.writer().fresh(path + ".bias.scale"));
-    inputs[2] = n.via("DequantizeLinear", {name, scales}, bias.elements() > 1 ? OnnxAttributes{{"axis", std::int64_t{0}}} : OnnxAttributes{});
+    return n.via("DequantizeLinear", {name, scales}, bias.elements() > 1 ? OnnxAttributes{{"axis", std::int64_t{0}}} : OnnxAttributes{});
+}
+
+}  // namespace
+
+std::vector<std::string> quantized_inputs(const OnnxNode& n) {
+    std::vector<std::string> inputs{n.in(0), n.in(1)};
+    const Node* grid = n.attrs().has("weight_scale") ? grid_before(n.node().inputs[0]) : nullptr;
+    if (grid && grid != &n.node().inputs[0].node()) {
+        // Moves keep the value on its grid: saying so again changes nothing and lets integer kernels find it.
+        const int data_type = grid->attrs.integer("low") < 0 ? onnx_type::i8 : onnx_type::u8;
+        const auto names = grid_of(n, grid->attrs, data_type);
+        inputs[0] = n.via("DequantizeLinear", {n.via("QuantizeLinear", {inputs[0], names[0], names[1]}), names[0], names[1]});
+    }
+    if (!n.has(2)) return inputs;
+    // A name that is asked for is written: the real bias only where it is read.
+    std::string bias = grid && n.writer().is_constant(n.node().inputs[2]) ? integer_bias(n, grid->attrs.reals("scale")[0]) : std::string();
+    inputs.push_back(bias.empty() ? n.in(2) : std::move(bias));
     return inputs;
 }
 

@@ -1,8 +1,11 @@
 // int8 networks as ONNX files with QuantizeLinear and DequantizeLinear: in ONNX Runtime, and read back.
+#include <set>
+
 #include "fovea/calibrate.h"
 #include "fovea/models.h"
 #include "fovea/nn.h"
 #include "fovea/runtime.h"
+#include "io/onnx.h"
 #include "onnxruntime.h"
 
 namespace fovea {
@@ -50,6 +53,27 @@ TEST(OnnxInt8, OnnxRuntimeGivesTheNumbersOfTheInt8Network) {
         const auto outputs = test::run_onnxruntime(file, {{q.net.inputs().front().path(), q.image}});
         ASSERT_EQ(outputs.size(), 1U);
         EXPECT_LT(test::relative_l2(outputs.begin()->second, q.run()), rounding_limit);
+    }
+}
+
+/// Initialisers that nothing reads, which every reader warns of.
+std::vector<std::string> unread(const std::string& bytes) {
+    onnx::ModelProto model;
+    EXPECT_TRUE(model.ParseFromString(bytes));
+    std::set<std::string> read;
+    for (const auto& node : model.graph().node()) read.insert(node.input().begin(), node.input().end());
+    for (const auto& output : model.graph().output()) read.insert(output.name());
+    std::vector<std::string> names;
+    for (const auto& initializer : model.graph().initializer())
+        if (!read.contains(initializer.name())) names.push_back(initializer.name());
+    return names;
+}
+
+TEST(OnnxInt8, TheFileHoldsNothingThatIsNotRead) {
+    for (const bool is_small : {true, false}) {
+        const Quantized q(is_small ? small_network() : build_model("cifar_resnet20"));
+        EXPECT_EQ(unread(q.file()), std::vector<std::string>{});
+        EXPECT_EQ(unread(to_onnx(q.net, q.parameters)), std::vector<std::string>{});
     }
 }
 
