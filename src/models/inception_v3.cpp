@@ -108,7 +108,7 @@ std::vector<ModelCard> inception_v3_cards() {
     return {{.name = "inception_v3", .family = "inception", .year = 2015, .paper = "Szegedy et al. 2015, Rethinking the Inception Architecture for Computer Vision, arXiv:1512.00567",
              .summary = "inception with factorised convolutions: 1 x 7 and 7 x 1, 1 x 3 and 3 x 1", .channels = 3, .height = 299, .width = 299, .classes = 1000,
              .preprocess = imagenet(299, 342), .parameters = 27161264, .macs = 5713216096,
-             .accuracy = "ImageNet top-1 77.294 %, top-5 93.450 % (torchvision); error 21.2 % / 5.6 % (paper)", .build = build}};
+             .accuracy = "ImageNet top-1 77.294 %, top-5 93.450 % (torchvision); error 21.2 % / 5.6 % (paper, table 3)", .build = build}};
 }
 
 }  // namespace fovea

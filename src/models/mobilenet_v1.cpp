@@ -55,10 +55,10 @@ std::vector<ModelCard> mobilenet_v1_cards() {
         const char* accuracy;
         Graph (*build)(const ModelCard&, const ModelOptions&);
     };
-    const Row rows[] = {{"1.0", 4231976, 568740352, "ImageNet top-1 70.9 %, top-5 89.9 % (TensorFlow's; paper, table 6: 70.6 %)", build_scaled<100>},
-                        {"0.75", 2585560, 325400448, "ImageNet top-1 68.4 % (paper, table 6)", build_scaled<75>},
-                        {"0.5", 1331592, 149497088, "ImageNet top-1 63.7 % (paper, table 6)", build_scaled<50>},
-                        {"0.25", 470072, 41030272, "ImageNet top-1 50.6 % (paper, table 6)", build_scaled<25>}};
+    const Row rows[] = {{"1.0", 4231976, 568740352, "ImageNet top-1 70.9 %, top-5 89.9 % (TensorFlow models; paper, table 6: 70.6 %)", build_scaled<100>},
+                        {"0.75", 2585560, 325400448, "ImageNet top-1 68.4 %, top-5 88.2 % (TensorFlow models; paper, table 6: 68.4 %)", build_scaled<75>},
+                        {"0.5", 1331592, 149497088, "ImageNet top-1 63.3 %, top-5 84.9 % (TensorFlow models; paper, table 6: 63.7 %)", build_scaled<50>},
+                        {"0.25", 470072, 41030272, "ImageNet top-1 49.8 %, top-5 74.2 % (TensorFlow models; paper, table 6: 50.6 %)", build_scaled<25>}};
     std::vector<ModelCard> cards;
     for (const Row& row : rows) {
         std::vector<std::string> aliases;

@@ -62,7 +62,7 @@ std::vector<ModelCard> network_in_network_cards() {
          .width = 32, .classes = 10, .preprocess = cifar(), .parameters = 966986, .macs = 222486528, .accuracy = "CIFAR-10 error 10.41 %, 8.81 % with shifted and mirrored pictures (paper, table 1)",
          .build = build_cifar},
         {.name = "nin_imagenet", .family = "nin", .year = 2014, .paper = paper, .summary = "four mlpconv blocks and a global mean, the net of Caffe's model zoo", .height = 224, .width = 224,
-         .classes = 1000, .preprocess = pictures, .parameters = 7595176, .macs = 1100188800, .accuracy = "ImageNet top-1 59.36 % (Caffe model zoo)", .build = build_imagenet},
+         .classes = 1000, .preprocess = pictures, .parameters = 7595176, .macs = 1100188800, .accuracy = "ImageNet top-1 59.36 % (Caffe model zoo, gist mavenlin/d802a5849de39225bcc6)", .build = build_imagenet},
     };
 }
 

@@ -25,22 +25,22 @@ struct Form {
     const char* alias;
 };
 
-// Accuracies: torchvision's model page (IMAGENET1K_V1 weights) or the paper.
+// Accuracies: torchvision's model page, whose later weights come from longer training, or the paper.
 constexpr Form forms[] = {
     {"resnet18", "resnet", {2, 2, 2, 2}, false, 1, 64, false, 11689512, 1814073344, "ImageNet top-1 69.758 %, top-5 89.078 % (torchvision)", "resnet18_v1"},
     {"resnet34", "resnet", {3, 4, 6, 3}, false, 1, 64, false, 21797672, 3663761408, "ImageNet top-1 73.314 %, top-5 91.420 % (torchvision)", "resnet34_v1"},
-    {"resnet50", "resnet", {3, 4, 6, 3}, true, 1, 64, false, 25557032, 4089184256, "ImageNet top-1 76.130 %, top-5 92.862 % (torchvision)", "resnet50_v1.5"},
-    {"resnet101", "resnet", {3, 4, 23, 3}, true, 1, 64, false, 44549160, 7801405440, "ImageNet top-1 77.374 %, top-5 93.546 % (torchvision)", "resnet101_v1.5"},
-    {"resnet152", "resnet", {3, 8, 36, 3}, true, 1, 64, false, 60192808, 11513626624, "ImageNet top-1 78.312 %, top-5 94.046 % (torchvision)", "resnet152_v1.5"},
+    {"resnet50", "resnet", {3, 4, 6, 3}, true, 1, 64, false, 25557032, 4089184256, "ImageNet top-1 76.130 %, top-5 92.862 % (torchvision, IMAGENET1K_V1)", "resnet50_v1.5"},
+    {"resnet101", "resnet", {3, 4, 23, 3}, true, 1, 64, false, 44549160, 7801405440, "ImageNet top-1 77.374 %, top-5 93.546 % (torchvision, IMAGENET1K_V1)", "resnet101_v1.5"},
+    {"resnet152", "resnet", {3, 8, 36, 3}, true, 1, 64, false, 60192808, 11513626624, "ImageNet top-1 78.312 %, top-5 94.046 % (torchvision, IMAGENET1K_V1)", "resnet152_v1.5"},
     {"resnet200", "resnet", {3, 24, 36, 3}, true, 1, 64, false, 64673832, 15007481856, "ImageNet error 21.8 % / 6.0 % at 320 x 320 (arXiv:1603.05027, table 5)", ""},
     {"resnet50_v1", "resnet", {3, 4, 6, 3}, true, 1, 64, true, 25557032, 3857973248, "ImageNet error 22.85 % / 6.71 %, ten crops (paper, table 3)", ""},
     {"resnet101_v1", "resnet", {3, 4, 23, 3}, true, 1, 64, true, 44549160, 7570194432, "ImageNet error 21.75 % / 6.05 %, ten crops (paper, table 3)", ""},
     {"resnet152_v1", "resnet", {3, 8, 36, 3}, true, 1, 64, true, 60192808, 11282415616, "ImageNet error 21.43 % / 5.71 %, ten crops (paper, table 3)", ""},
-    {"wide_resnet50_2", "wide_resnet", {3, 4, 6, 3}, true, 1, 128, false, 68883240, 11398021120, "ImageNet top-1 78.468 %, top-5 94.086 % (torchvision)", ""},
-    {"wide_resnet101_2", "wide_resnet", {3, 4, 23, 3}, true, 1, 128, false, 126886696, 22753050624, "ImageNet top-1 78.848 %, top-5 94.284 % (torchvision)", ""},
-    {"resnext50_32x4d", "resnext", {3, 4, 6, 3}, true, 32, 4, false, 25028904, 4230479872, "ImageNet top-1 77.618 %, top-5 93.698 % (torchvision)", ""},
+    {"wide_resnet50_2", "wide_resnet", {3, 4, 6, 3}, true, 1, 128, false, 68883240, 11398021120, "ImageNet top-1 78.468 %, top-5 94.086 % (torchvision, IMAGENET1K_V1)", ""},
+    {"wide_resnet101_2", "wide_resnet", {3, 4, 23, 3}, true, 1, 128, false, 126886696, 22753050624, "ImageNet top-1 78.848 %, top-5 94.284 % (torchvision, IMAGENET1K_V1)", ""},
+    {"resnext50_32x4d", "resnext", {3, 4, 6, 3}, true, 32, 4, false, 25028904, 4230479872, "ImageNet top-1 77.618 %, top-5 93.698 % (torchvision, IMAGENET1K_V1)", ""},
     {"resnext101_32x4d", "resnext", {3, 4, 23, 3}, true, 32, 4, false, 44177704, 7969996800, "ImageNet error 21.2 % (paper, table 3)", ""},
-    {"resnext101_32x8d", "resnext", {3, 4, 23, 3}, true, 32, 8, false, 88791336, 16414015488, "ImageNet top-1 79.312 %, top-5 94.526 % (torchvision)", ""},
+    {"resnext101_32x8d", "resnext", {3, 4, 23, 3}, true, 32, 8, false, 88791336, 16414015488, "ImageNet top-1 79.312 %, top-5 94.526 % (torchvision, IMAGENET1K_V1)", ""},
     {"resnext101_64x4d", "resnext", {3, 4, 23, 3}, true, 64, 4, false, 83455272, 15460270080, "ImageNet error 20.4 % / 5.3 % (paper, table 4)", ""},
 };
 
