@@ -47,9 +47,9 @@ INSTANTIATE_TEST_SUITE_P(Records, Networks,
                                           testing::ValuesIn(engines)),
                          name_of);
 
-// Records of PyTorch models written down from the papers' tables.
-INSTANTIATE_TEST_SUITE_P(DenseAndPreactivated, Networks, testing::Combine(testing::Values("cifar_densenet_bc100_k12", "cifar_preact_resnet164"), testing::Values(engines[0], engines[2])),
-                         name_of);
+// Records of PyTorch models written down from the papers' tables and figures.
+INSTANTIATE_TEST_SUITE_P(FromPapers, Networks,
+                         testing::Combine(testing::Values("cifar_densenet_bc100_k12", "cifar_preact_resnet164", "inception_resnet_v1"), testing::Values(engines[0], engines[2])), name_of);
 
 TEST_P(Networks, AgreeWithTheirRecord) {
     const auto& [name, engine] = GetParam();
