@@ -2,6 +2,7 @@
 
 #include "core/text.h"
 #include "data/augment/fields.h"
+#include "train/option_keys.h"
 
 namespace fovea {
 
@@ -49,63 +50,20 @@ Json to_json(const Augment& augment) {
 
 namespace {
 
-template <class... F> struct Overloaded : F... {
-    using F::operator()...;
-};
+/// The name and the options of an optimiser or a schedule.
+template <class T> Json named(const T& what) {
+    Json json{{"name", name_of(what)}};
+    visit_options(what, [&](std::string_view option, const auto& value) {
+        if constexpr (std::is_same_v<decltype(value), const MomentumForm&>) json[std::string(option)] = name_of(value);
+        else json[std::string(option)] = value;
+    });
+    return json;
+}
 
 }  // namespace
 
-Json to_json(const Optimizer& optimizer) {
-    Json json{{"name", name_of(optimizer)}};
-    json.update(std::visit(
-        Overloaded{
-            [](const Sgd& o) {
-                return Json{{"lr", o.lr}, {"momentum", o.momentum}, {"dampening", o.dampening}, {"nesterov", o.nesterov}, {"weight_decay", o.weight_decay},
-                            {"decoupled", o.decoupled}, {"form", name_of(o.form)}};
-            },
-            [](const RMSprop& o) {
-                return Json{{"lr", o.lr}, {"alpha", o.alpha}, {"eps", o.eps}, {"weight_decay", o.weight_decay}, {"momentum", o.momentum}, {"centered", o.centered}};
-            },
-            [](const Adagrad& o) {
-                return Json{{"lr", o.lr}, {"lr_decay", o.lr_decay}, {"eps", o.eps}, {"weight_decay", o.weight_decay}, {"initial_accumulator", o.initial_accumulator}};
-            },
-            [](const Adadelta& o) { return Json{{"lr", o.lr}, {"rho", o.rho}, {"eps", o.eps}, {"weight_decay", o.weight_decay}}; },
-            [](const Lars& o) { return Json{{"lr", o.lr}, {"momentum", o.momentum}, {"weight_decay", o.weight_decay}, {"trust", o.trust}}; },
-            [](const Lion& o) { return Json{{"lr", o.lr}, {"beta1", o.beta1}, {"beta2", o.beta2}, {"weight_decay", o.weight_decay}}; },
-            [](const Muon& o) {
-                return Json{{"lr", o.lr}, {"momentum", o.momentum}, {"weight_decay", o.weight_decay}, {"nesterov", o.nesterov}, {"steps", o.steps},
-                            {"adamw_lr", o.adamw_lr}, {"beta1", o.beta1}, {"beta2", o.beta2}, {"eps", o.eps}};
-            },
-            [](const auto& o) { return Json{{"lr", o.lr}, {"beta1", o.beta1}, {"beta2", o.beta2}, {"eps", o.eps}, {"weight_decay", o.weight_decay}}; },
-        },
-        optimizer));
-    return json;
-}
-
-Json to_json(const Schedule& schedule) {
-    Json json{{"name", name_of(schedule)}};
-    json.update(std::visit(
-        Overloaded{
-            [](const Constant&) { return Json::object(); },
-            [](const StepDecay& s) { return Json{{"every", s.every}, {"factor", s.factor}}; },
-            [](const MultiStep& s) { return Json{{"milestones", s.milestones}, {"factor", s.factor}}; },
-            [](const Exponential& s) { return Json{{"factor", s.factor}, {"per_step", s.per_step}}; },
-            [](const Cosine& s) { return Json{{"period", s.period}, {"min_lr", s.min_lr}, {"restart_factor", s.restart_factor}, {"per_step", s.per_step}}; },
-            [](const OneCycle& s) {
-                return Json{{"pct_start", s.pct_start}, {"div_factor", s.div_factor}, {"final_div_factor", s.final_div_factor}, {"is_linear", s.is_linear},
-                            {"cycle_momentum", s.cycle_momentum}, {"base_momentum", s.base_momentum}, {"max_momentum", s.max_momentum}};
-            },
-            [](const Polynomial& s) { return Json{{"power", s.power}, {"period", s.period}, {"end_lr", s.end_lr}, {"per_step", s.per_step}}; },
-            [](const ReduceOnPlateau& s) {
-                return Json{{"factor", s.factor}, {"patience", s.patience}, {"threshold", s.threshold}, {"is_relative", s.is_relative},
-                            {"cooldown", s.cooldown}, {"min_lr", s.min_lr}, {"bigger_is_better", s.bigger_is_better}};
-            },
-        },
-        schedule.kind));
-    json["warm_up"] = schedule.warm_up;
-    json["warm_up_start"] = schedule.warm_up_start;
-    return json;
-}
+Json to_json(const Optimizer& optimizer) { return named(optimizer); }
+Json to_json(const Schedule& schedule) { return named(schedule); }
 
 Json to_json(const StepSpec& s) {
     Json groups = Json::array();

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "core/text.h"
+#include "train/option_keys.h"
 #include "train/optimizer.h"
 #include "train/options.h"
 
@@ -60,84 +61,18 @@ std::optional<double> momentum_of(const Optimizer& optimizer) {
 }
 
 Optimizer make_optimizer(std::string_view name, const std::map<std::string, double>& given) {
-    NamedOptions options(fmt::format("optimizer '{}'", name), given);
-    const auto common = [&](auto& o) {
-        options.take("lr", o.lr);
-        options.take("weight_decay", o.weight_decay);
-    };
-    const auto adam = [&](auto o) -> Optimizer {
-        common(o);
-        options.take("beta1", o.beta1);
-        options.take("beta2", o.beta2);
-        if constexpr (requires { o.eps; }) options.take("eps", o.eps);
-        return o;
-    };
-    Optimizer result;
-    if (name == "sgd") {
-        Sgd o{0.01};
-        int form = 0;
-        common(o);
-        options.take("momentum", o.momentum);
-        options.take("dampening", o.dampening);
-        options.take("nesterov", o.nesterov);
-        options.take("decoupled", o.decoupled);
-        options.take("form", form);
-        require<ArgumentError>(form >= 0 && form <= 2, "optimizer 'sgd': form is 0 (torch), 1 (caffe) or 2 (ema), got {}", form);
-        o.form = static_cast<MomentumForm>(form);
-        result = o;
-    } else if (name == "adam") {
-        result = adam(Adam{});
-    } else if (name == "adamw") {
-        result = adam(AdamW{});
-    } else if (name == "lamb") {
-        result = adam(Lamb{});
-    } else if (name == "lion") {
-        result = adam(Lion{});
-    } else if (name == "lars") {
-        Lars o{0.01};
-        common(o);
-        options.take("momentum", o.momentum);
-        options.take("trust", o.trust);
-        result = o;
-    } else if (name == "muon") {
-        Muon o;
-        common(o);
-        options.take("momentum", o.momentum);
-        options.take("nesterov", o.nesterov);
-        options.take("steps", o.steps);
-        options.take("adamw_lr", o.adamw_lr);
-        options.take("beta1", o.beta1);
-        options.take("beta2", o.beta2);
-        options.take("eps", o.eps);
-        result = o;
-    } else if (name == "rmsprop") {
-        RMSprop o;
-        common(o);
-        options.take("alpha", o.alpha);
-        options.take("eps", o.eps);
-        options.take("momentum", o.momentum);
-        options.take("centered", o.centered);
-        result = o;
-    } else if (name == "adagrad") {
-        Adagrad o;
-        common(o);
-        options.take("lr_decay", o.lr_decay);
-        options.take("eps", o.eps);
-        options.take("initial_accumulator", o.initial_accumulator);
-        result = o;
-    } else if (name == "adadelta") {
-        Adadelta o;
-        common(o);
-        options.take("rho", o.rho);
-        options.take("eps", o.eps);
-        result = o;
-    } else {
+    static const Optimizer kinds[] = {Sgd{0.01}, Adam{}, AdamW{}, RMSprop{}, Adagrad{}, Adadelta{}, Lars{0.01}, Lamb{}, Lion{}, Muon{}};
+    const auto kind = std::ranges::find(kinds, name, [](const Optimizer& o) { return name_of(o); });
+    if (kind == std::end(kinds)) {
         const std::vector<std::string> names(std::begin(optimizer_names), std::end(optimizer_names));
         fail<ArgumentError>("no optimizer '{}'; nearest: {}", name, fmt::join(nearest_names(name, names), ", "));
     }
+    Optimizer optimizer = *kind;
+    NamedOptions options(fmt::format("optimizer '{}'", name), given);
+    visit_options(optimizer, [&](std::string_view option, auto& value) { options.take(option, value); });
     options.finish();
-    check(result);
-    return result;
+    check(optimizer);
+    return optimizer;
 }
 
 }  // namespace fovea

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/text.h"
+#include "fovea/train.h"
 
 namespace fovea {
 
@@ -30,6 +31,18 @@ public:
         take(name, number);
         require<ArgumentError>(number >= -1e9 && number <= 1e9 && number == static_cast<int>(number), "{}: {} is a whole number, got {}", who_, name, number);
         value = static_cast<int>(number);
+    }
+    void take(std::string_view name, MomentumForm& value) {
+        int number = static_cast<int>(value);
+        take(name, number);
+        require<ArgumentError>(number >= 0 && number <= 2, "{}: {} is 0 (torch), 1 (caffe) or 2 (ema), got {}", who_, name, number);
+        value = static_cast<MomentumForm>(number);
+    }
+    /// "milestones" are given as milestone1, milestone2, ...: one at least.
+    void take(std::string_view name, std::vector<double>& values) {
+        const std::string_view one = name.substr(0, name.size() - 1);
+        values.clear();
+        for (int i = 1; i == 1 || has(fmt::format("{}{}", one, i)); ++i) take(fmt::format("{}{}", one, i), values.emplace_back(0));
     }
     [[nodiscard]] bool has(std::string_view name) const { return given_.contains(std::string(name)); }
     /// Throws ArgumentError for an option that nobody took.

@@ -1,10 +1,12 @@
 // Learning-rate schedules as pure functions of the moment, with PyTorch's values.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numbers>
 
 #include "core/text.h"
 #include "fovea/train.h"
+#include "train/option_keys.h"
 #include "train/options.h"
 
 namespace fovea {
@@ -78,6 +80,33 @@ double plateau(const ReduceOnPlateau& spec, double lr, std::span<const double> h
     return lr;
 }
 
+constexpr std::string_view schedule_names[] = {"constant", "step", "multistep", "exponential", "cosine", "one-cycle", "polynomial", "plateau"};
+
+/// The domains of the options.
+void check(const Schedule& schedule) {
+    const auto holds = [&](bool condition, std::string_view option, std::string_view domain, double value) {
+        require<ArgumentError>(condition, "schedule '{}': {} {}, got {}", name_of(schedule), option, domain, value);
+    };
+    const auto positive = [&](std::string_view option, double value) { holds(value > 0, option, "must be above 0", value); };
+    std::visit(Overloaded{[&](const StepDecay& s) { positive("every (epochs)", s.every); },
+                          [&](const MultiStep& s) {
+                              for (std::size_t i = 0; i < s.milestones.size(); ++i) positive(fmt::format("milestone{} (epochs)", i + 1), s.milestones[i]);
+                          },
+                          [&](const Exponential& s) { positive("factor", s.factor); },
+                          [&](const Cosine& s) {
+                              const double factor = s.restart_factor;
+                              holds(factor == 0 || (factor >= 1 && factor <= 1e6), "restart_factor", "is 0 (no restarts) or from 1 to 1e6", factor);
+                          },
+                          [&](const OneCycle& s) {
+                              holds(s.pct_start >= 0 && s.pct_start <= 1, "pct_start", "lies in 0..1", s.pct_start);
+                              positive("div_factor", s.div_factor);
+                              positive("final_div_factor", s.final_div_factor);
+                          },
+                          [&](const ReduceOnPlateau& s) { holds(s.factor > 0 && s.factor < 1, "factor", "lies between 0 and 1", s.factor); },
+                          [](const auto&) {}},
+               schedule.kind);
+}
+
 }  // namespace
 
 ScheduleValue schedule_at(const Schedule& schedule, double lr, const ScheduleTime& time) {
@@ -108,10 +137,7 @@ ScheduleValue schedule_at(const Schedule& schedule, double lr, const ScheduleTim
     return value;
 }
 
-std::string_view name_of(const Schedule& schedule) {
-    static constexpr std::string_view names[] = {"constant", "step", "multistep", "exponential", "cosine", "one-cycle", "polynomial", "plateau"};
-    return names[schedule.kind.index()];
-}
+std::string_view name_of(const Schedule& schedule) { return schedule_names[schedule.kind.index()]; }
 
 bool depends_on_length(const Schedule& schedule) {
     if (const auto* s = std::get_if<Cosine>(&schedule.kind)) return s->period <= 0;
@@ -120,82 +146,17 @@ bool depends_on_length(const Schedule& schedule) {
 }
 
 Schedule make_schedule(std::string_view name, const std::map<std::string, double>& given) {
-    Schedule schedule;
-    NamedOptions options(fmt::format("schedule '{}'", name), given);
-    options.take("warm_up", schedule.warm_up);
-    options.take("warm_up_start", schedule.warm_up_start);
-    const auto positive = [&](std::string_view option, double value) {
-        require<ArgumentError>(value > 0, "schedule '{}': {} must be above 0, got {}", name, option, value);
-    };
-    if (name == "constant") {
-        schedule.kind = Constant{};
-    } else if (name == "step") {
-        StepDecay s{0};
-        options.take("every", s.every);
-        options.take("factor", s.factor);
-        positive("every (epochs)", s.every);
-        schedule.kind = s;
-    } else if (name == "multistep") {
-        MultiStep s;
-        for (int i = 1; options.has(fmt::format("milestone{}", i)) || i == 1; ++i) {
-            double milestone = 0;
-            options.take(fmt::format("milestone{}", i), milestone);
-            positive(fmt::format("milestone{} (epochs)", i), milestone);
-            s.milestones.push_back(milestone);
-        }
-        options.take("factor", s.factor);
-        schedule.kind = s;
-    } else if (name == "exponential") {
-        Exponential s{0};
-        options.take("factor", s.factor);
-        options.take("per_step", s.per_step);
-        positive("factor", s.factor);
-        schedule.kind = s;
-    } else if (name == "cosine") {
-        Cosine s;
-        options.take("period", s.period);
-        options.take("min_lr", s.min_lr);
-        options.take("restart_factor", s.restart_factor);
-        options.take("per_step", s.per_step);
-        require<ArgumentError>(s.restart_factor == 0 || (s.restart_factor >= 1 && s.restart_factor <= 1e6), "schedule 'cosine': restart_factor is 0 (no restarts) or from 1 to 1e6, got {}",
-                               s.restart_factor);
-        schedule.kind = s;
-    } else if (name == "one-cycle") {
-        OneCycle s;
-        options.take("pct_start", s.pct_start);
-        options.take("div_factor", s.div_factor);
-        options.take("final_div_factor", s.final_div_factor);
-        options.take("is_linear", s.is_linear);
-        options.take("cycle_momentum", s.cycle_momentum);
-        options.take("base_momentum", s.base_momentum);
-        options.take("max_momentum", s.max_momentum);
-        require<ArgumentError>(s.pct_start >= 0 && s.pct_start <= 1, "schedule 'one-cycle': pct_start lies in 0..1, got {}", s.pct_start);
-        positive("div_factor", s.div_factor);
-        positive("final_div_factor", s.final_div_factor);
-        schedule.kind = s;
-    } else if (name == "polynomial") {
-        Polynomial s;
-        options.take("power", s.power);
-        options.take("period", s.period);
-        options.take("end_lr", s.end_lr);
-        options.take("per_step", s.per_step);
-        schedule.kind = s;
-    } else if (name == "plateau") {
-        ReduceOnPlateau s;
-        options.take("factor", s.factor);
-        options.take("patience", s.patience);
-        options.take("threshold", s.threshold);
-        options.take("is_relative", s.is_relative);
-        options.take("cooldown", s.cooldown);
-        options.take("min_lr", s.min_lr);
-        options.take("bigger_is_better", s.bigger_is_better);
-        require<ArgumentError>(s.factor > 0 && s.factor < 1, "schedule 'plateau': factor lies between 0 and 1, got {}", s.factor);
-        schedule.kind = s;
-    } else {
-        const std::vector<std::string> names{"constant", "step", "multistep", "exponential", "cosine", "one-cycle", "polynomial", "plateau"};
+    static const Schedule kinds[] = {{Constant{}}, {StepDecay{0}}, {MultiStep{}}, {Exponential{0}}, {Cosine{}}, {OneCycle{}}, {Polynomial{}}, {ReduceOnPlateau{}}};
+    const auto kind = std::ranges::find(kinds, name, [](const Schedule& s) { return name_of(s); });
+    if (kind == std::end(kinds)) {
+        const std::vector<std::string> names(std::begin(schedule_names), std::end(schedule_names));
         fail<ArgumentError>("no schedule '{}'; nearest: {}", name, fmt::join(nearest_names(name, names), ", "));
     }
+    Schedule schedule = *kind;
+    NamedOptions options(fmt::format("schedule '{}'", name), given);
+    visit_options(schedule, [&](std::string_view option, auto& value) { options.take(option, value); });
     options.finish();
+    check(schedule);
     return schedule;
 }
 

@@ -328,7 +328,7 @@ TEST(Optimizer, SaysWhatIsWrong) {
     EXPECT_EQ(test::message_of<ArgumentError>([] { Bowl bowl(Sgd{.lr = -1}); }), "optimizer 'sgd': lr must be at least 0, got -1");
     EXPECT_EQ(test::message_of<ArgumentError>([] { (void)make_optimizer("adamm"); }).substr(0, 40), "no optimizer 'adamm'; nearest: adam, ada");
     EXPECT_EQ(test::message_of<ArgumentError>([] { (void)make_optimizer("adam", {{"momentum", 0.9}}); }),
-              "optimizer 'adam' has no option 'momentum'; it has lr, weight_decay, beta1, beta2, eps");
+              "optimizer 'adam' has no option 'momentum'; it has lr, beta1, beta2, eps, weight_decay");
     Graph graph;
     const Value w = graph.parameter("w", {3});
     EXPECT_EQ(test::message_of<ShapeError>([&] { append_optimizer(graph, relu(w, "act"), Sgd{.lr = 1}); }),

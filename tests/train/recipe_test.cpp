@@ -97,7 +97,7 @@ TEST(Recipe, NamesTheNearestKey) {
     EXPECT_EQ(refused("[augment]\nsteps = [\"mirror\"]\nrandom_horizontal_flip.q = 1"),
               "recipe 'r': a recipe has no key 'augment.random_horizontal_flip.q'; nearest: augment.random_horizontal_flip.p, augment.random_horizontal_flip.alternating");
     EXPECT_EQ(refused("[augment]\nsteps = [\"mirror\"]\ncolor_jitter.hue = 0.1"), "recipe 'r': 'augment.color_jitter.hue': the steps are random_horizontal_flip; add color_jitter to augment.steps");
-    EXPECT_EQ(refused("[optimizer]\nname = \"adam\"\nmomentum = 0.9"), "recipe 'r': optimizer 'adam' has no option 'momentum'; it has lr, weight_decay, beta1, beta2, eps");
+    EXPECT_EQ(refused("[optimizer]\nname = \"adam\"\nmomentum = 0.9"), "recipe 'r': optimizer 'adam' has no option 'momentum'; it has lr, beta1, beta2, eps, weight_decay");
     EXPECT_EQ(test::message_of<ArgumentError>([] { (void)load_recipe("cifar_resnet21"); }).substr(0, 97),
               "no recipe 'cifar_resnet21', neither a file nor one that comes with fovea; nearest: cifar_resnet20");
 }
