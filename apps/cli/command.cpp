@@ -1,6 +1,7 @@
 #include "command.h"
 
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -87,6 +88,25 @@ CompileOptions Computing::noted_options() const {
 TableFormat chosen_format(const Common& common, const std::string& format) { return common.json ? TableFormat::json : table_format_of(format); }
 
 void print_document(const Json& document) { fmt::print("{}\n", document.dump(2, ' ', false, Json::error_handler_t::replace)); }
+
+bool ProgressLine::is_due(bool is_last) {
+    static const bool is_terminal = ::isatty(STDERR_FILENO) == 1;
+    const auto now = std::chrono::steady_clock::now();
+    if (!is_terminal || (!is_last && now - written_ < std::chrono::milliseconds(100))) return false;
+    written_ = now;
+    return true;
+}
+
+void ProgressLine::write(std::string_view text) {
+    fmt::print(stderr, "\r{}\x1b[K", text);
+    std::fflush(stderr);
+    is_written_ = true;
+}
+
+void ProgressLine::clear() {
+    if (is_written_) fmt::print(stderr, "\r\x1b[K");
+    is_written_ = false;
+}
 
 void note(std::string_view text) {
     std::fflush(stdout);

@@ -1,6 +1,7 @@
 // What the commands of `fovea` share: options every command takes, and how results and messages reach the user.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -92,6 +93,21 @@ void add_convention(CLI::App& command, std::string& convention);
 void print_document(const Json& document);
 /// One line on stderr: "fovea: text".
 void note(std::string_view text);
+
+/// A line on stderr that is written again while work goes on, ten times a second at most; on a terminal only, and gone in the end.
+class ProgressLine {
+public:
+    ~ProgressLine() { clear(); }
+    /// Whether to write now; the last state of something `is_last` always is worth it.
+    [[nodiscard]] bool is_due(bool is_last);
+    void write(std::string_view text);
+    /// Makes room for other lines.
+    void clear();
+
+private:
+    std::chrono::steady_clock::time_point written_{};
+    bool is_written_ = false;
+};
 
 /// Columns padded to their widest cell; `align` holds '<' or '>' per column. The first row is the heading.
 [[nodiscard]] std::string table(const std::vector<std::vector<std::string>>& rows, std::string_view align);

@@ -1,7 +1,5 @@
 // fovea data pack | verify: data sets as files.
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 
@@ -24,25 +22,23 @@ struct DataArguments {
 
 Split split_of(const std::string& name) { return name == "train" ? Split::train : name == "val" ? Split::val : Split::test; }
 
-/// A line that is written again while it grows, on a terminal only.
+/// How many of `total` are done, how fast, and how long the rest takes.
 class Counter {
 public:
     Counter(std::string what, std::int64_t total) : what_(std::move(what)), total_(total) {}
     void operator()(std::int64_t done) {
-        const auto now = std::chrono::steady_clock::now();
-        if (!is_terminal_ || (done < total_ && now - shown_ < std::chrono::milliseconds(100))) return;
-        shown_ = now;
-        const double seconds = std::chrono::duration<double>(now - begin_).count(), rate = seconds > 0 ? static_cast<double>(done) / seconds : 0;
-        fmt::print(stderr, "\r{} {} {}/{}  {}/s  {} left \x1b[K{}", what_, bar(static_cast<double>(done) / static_cast<double>(total_), 24), commas(done), commas(total_), short_count(rate),
-                   duration(rate > 0 ? static_cast<double>(total_ - done) / rate : 0), done == total_ ? "\r\x1b[K" : "");
-        std::fflush(stderr);
+        if (done == total_) return line_.clear();
+        if (!line_.is_due(false)) return;
+        const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count(), rate = seconds > 0 ? static_cast<double>(done) / seconds : 0;
+        line_.write(fmt::format("{} {} {}/{}  {}/s  {} left", what_, bar(static_cast<double>(done) / static_cast<double>(total_), 24), commas(done), commas(total_), short_count(rate),
+                                duration(rate > 0 ? static_cast<double>(total_ - done) / rate : 0)));
     }
 
 private:
     std::string what_;
     std::int64_t total_;
-    bool is_terminal_ = ::isatty(STDERR_FILENO) == 1;
-    std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now(), shown_{};
+    std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+    ProgressLine line_;
 };
 
 void pack(const DataArguments& a) {

@@ -1,7 +1,5 @@
 // fovea train MODEL --data mnist:DIR --epochs 5 --out runs/a; fovea train --recipe cifar_resnet20 --data cifar10:DIR
 
-#include <unistd.h>
-
 #include <atomic>
 #include <csignal>
 #include <filesystem>
@@ -89,20 +87,14 @@ fs::path free_run_directory(const std::string& model) {
 /// A bar that is redrawn on a terminal; plain lines, one per epoch, elsewhere.
 class Progress {
 public:
-    Progress(std::int64_t epochs, bool json) : epochs_(epochs), out_(json ? stderr : stdout), is_terminal_(isatty(fileno(stderr)) == 1) {}
+    Progress(std::int64_t epochs, bool json) : epochs_(epochs), out_(json ? stderr : stdout) {}
 
     void step(const StepReport& report) {
-        if (!is_terminal_) return;
-        const auto now = std::chrono::steady_clock::now();
-        if (now - drawn_ < std::chrono::milliseconds(100) && report.step + 1 != report.steps_per_epoch) return;
-        drawn_ = now;
+        if (!line_.is_due(report.step + 1 == report.steps_per_epoch)) return;
         const double part = static_cast<double>(report.step + 1) / static_cast<double>(report.steps_per_epoch);
-        const std::string text = fmt::format("epoch {}/{} {} {:3.0f} %  loss {:.4f}  accuracy {:.2f} %  {} images/s  loader wait {:.0f} %  {} left{}", report.epoch + 1, epochs_, bar(part, 20),
-                                             part * 100, report.mean_loss, report.accuracy * 100, short_count(report.images_per_second), report.loader_wait * 100,
-                                             duration(report.epoch_seconds_left), report.seconds_left > 0 ? fmt::format(" ({} in all)", duration(report.seconds_left)) : "");
-        fmt::print(stderr, "\r{}\x1b[K", text);
-        std::fflush(stderr);
-        is_drawn_ = true;
+        line_.write(fmt::format("epoch {}/{} {} {:3.0f} %  loss {:.4f}  accuracy {:.2f} %  {} images/s  loader wait {:.0f} %  {} left{}", report.epoch + 1, epochs_, bar(part, 20), part * 100,
+                                report.mean_loss, report.accuracy * 100, short_count(report.images_per_second), report.loader_wait * 100, duration(report.epoch_seconds_left),
+                                report.seconds_left > 0 ? fmt::format(" ({} in all)", duration(report.seconds_left)) : ""));
     }
 
     void epoch(const EpochReport& report) {
@@ -114,17 +106,12 @@ public:
         std::fflush(out_);
     }
 
-    void clear() {
-        if (is_drawn_) fmt::print(stderr, "\r\x1b[K");
-        is_drawn_ = false;
-    }
+    void clear() { line_.clear(); }
 
 private:
     std::int64_t epochs_;
     std::FILE* out_;
-    bool is_terminal_;
-    bool is_drawn_ = false;
-    std::chrono::steady_clock::time_point drawn_{};
+    ProgressLine line_;
 };
 
 Json evaluation_document(const Evaluation& evaluation) {
@@ -259,13 +246,7 @@ void train(const TrainArguments& a) {
                                   }});
     std::signal(SIGINT, on_interrupt);
     std::signal(SIGTERM, on_interrupt);
-    FitResult result;
-    try {
-        result = fit(network.graph, spec);
-    } catch (...) {
-        progress.clear();
-        throw;
-    }
+    const FitResult result = fit(network.graph, spec);
     progress.clear();
     for (const std::string& warning : result.warnings) note(warning);
     std::vector<ParameterChange> changes;
