@@ -41,6 +41,17 @@ struct Scratch {
     }
 };
 
+/// y = scale x + shift over a part's rows, with the residual (input 5) and the ReLU behind it.
+auto apply_to_part(const Rows& rows, bool half, std::int64_t x_pixel, std::int64_t y_pixel, bool has_residual, bool relu) {
+    return [=](const KernelArgs& args, const Part& part, const float* scale, const float* shift) {
+        with_element(half, [&]<class E>(E) {
+            const E* residual = has_residual ? as<E>(args.in[5]) + part.begin * rows.stride() : nullptr;
+            simd().maps<E>().norm_apply(as<E>(args.out[0]) + start_of(rows, part.begin, y_pixel), as<E>(args.in[0]) + start_of(rows, part.begin, x_pixel), residual, scale, shift,
+                                        rows.of(part, x_pixel, y_pixel), relu);
+        });
+    };
+}
+
 }  // namespace
 
 std::optional<Kernel> plan_batch_norm(const Node& node, const PlanContext& context) {
@@ -59,6 +70,7 @@ std::optional<Kernel> plan_batch_norm(const Node& node, const PlanContext& conte
     if (has_residual) kernel.in[5] = layout;
     kernel.out = {home_of(node, 0, context, half), nullptr, nullptr, nullptr, nullptr};
     const std::int64_t x_pixel = pixel_stride(kernel.in[0], x), y_pixel = pixel_stride(kernel.out[0], x);
+    const auto apply = apply_to_part(rows, half, x_pixel, y_pixel, has_residual, relu);
     kernel.in_place = {has_residual ? 5 : -1, -1, -1, 3, 4};
     kernel.scratch_bytes = scratch.bytes();
     kernel.phases.push_back({.kind = Phase::Kind::rows, .reads = 1, .row_reads = 1, .writes = 0, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part& part) {
@@ -89,12 +101,7 @@ std::optional<Kernel> plan_batch_norm(const Node& node, const PlanContext& conte
                                                           as_f32(args.out[1]), as_f32(args.out[2]), rows.channels);
                              }});
     kernel.phases.push_back({.kind = Phase::Kind::rows, .reads = 0b100001, .row_reads = 0b100001, .writes = 1, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part& part) {
-                                 const std::int64_t at = part.begin * rows.stride();
-                                 with_element(half, [&]<class E>(E) {
-                                     simd().maps<E>().norm_apply(as<E>(args.out[0]) + start_of(rows, part.begin, y_pixel), as<E>(args.in[0]) + start_of(rows, part.begin, x_pixel),
-                                                                 has_residual ? as<E>(args.in[5]) + at : nullptr, scratch.coefficient(args.scratch, 0), scratch.coefficient(args.scratch, 1),
-                                                                 rows.of(part, x_pixel, y_pixel), relu);
-                                 });
+                                 apply(args, part, scratch.coefficient(args.scratch, 0), scratch.coefficient(args.scratch, 1));
                              }});
     return kernel;
 }
@@ -115,15 +122,12 @@ std::optional<Kernel> plan_batch_norm_apply(const Node& node, const PlanContext&
     kernel.in_place = {has_residual ? 5 : 0};
     kernel.workspace_bytes = static_cast<std::size_t>(rows.channels) * 8;
     const std::int64_t x_pixel = pixel_stride(kernel.in[0], x), y_pixel = pixel_stride(kernel.out[0], x);
+    const auto apply = apply_to_part(rows, half, x_pixel, y_pixel, has_residual, relu);
     // One phase by rows, with its own coefficients: it shares a stage with the gradient that wants y.
     kernel.phases.push_back({.kind = Phase::Kind::rows, .row_reads = 0b100001, .run = [=](const KernelArgs& args, const Part& part) {
-                                 const std::int64_t at = part.begin * rows.stride();
                                  float *scale = as_f32(args.workspace), *shift = scale + rows.channels;
                                  simd().norm_coefficients(scale, shift, as_f32(args.in[1]), as_f32(args.in[2]), as_f32(args.in[3]), as_f32(args.in[4]), rows.channels);
-                                 with_element(half, [&]<class E>(E) {
-                                     simd().maps<E>().norm_apply(as<E>(args.out[0]) + start_of(rows, part.begin, y_pixel), as<E>(args.in[0]) + start_of(rows, part.begin, x_pixel),
-                                                                 has_residual ? as<E>(args.in[5]) + at : nullptr, scale, shift, rows.of(part, x_pixel, y_pixel), relu);
-                                 });
+                                 apply(args, part, scale, shift);
                              }});
     return kernel;
 }
