@@ -1,125 +1,37 @@
-// Two direct convolutions and a weight gradient, compiled once per instruction set. Every output is one chain of multiply-adds over the taps in order, starting
-// from the bias, so neither the blocks nor the pieces the work is cut into change a bit of it.
+// Two direct convolutions, compiled once per instruction set; thin_conv_gradient.h has the weight gradient. Every output is one chain of
+// multiply-adds over the taps in order, starting from the bias, so neither the blocks nor the pieces the work is cut into change a bit of it.
 //
 // by_pixels: a vector holds 16 pixels of a line and a tap is one (unaligned) load of the input; filters are broadcast. Lines are computed in
 // pairs: with 24 columns, two vectors for the first 16 of each line and one whose halves are the last 8 of both. What a pair gives is kept
 // planar in the first-level cache (pooled first, where the network pools) and transposed on its way out.
 // by_filters: a vector holds filters, the input is broadcast; a block is two lines by up to eight columns.
-// gradient: a vector holds 16 pixels of a line, as in by_pixels; each weight's vector of partial sums is added up at the end.
 #include "backends/cpu/thin_conv.h"
 
 #include <algorithm>
-#include <cstring>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backends/cpu/thin_conv_simd.cpp"
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "backends/cpu/thin_conv_gradient.h"
+#include "backends/cpu/thin_conv_lines.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace fovea::cpu::HWY_NAMESPACE {
-
-namespace hn = hwy::HWY_NAMESPACE;
-constexpr std::int64_t most_lanes = 16;
-using D = hn::CappedTag<float, most_lanes>;
-using V = hn::Vec<D>;
-constexpr std::int64_t lanes = hn::MaxLanes(D());
-// 32 vector registers hold 8 x 3 sums, 16 hold 4 x 3.
-constexpr int most_filters = HWY_MAX_BYTES == 64 ? 8 : 4;
-constexpr int most_columns = HWY_MAX_BYTES == 64 ? 8 : 6;
-
-constexpr std::int64_t rounded(std::int64_t count) { return (count + most_lanes - 1) / most_lanes * most_lanes; }
-
-void transpose(float* out, std::int64_t out_pitch, const float* in, std::int64_t in_pitch, std::int64_t rows, std::int64_t columns) {
-    if (HWY_TARGET == HWY_SCALAR || rows < 4 || columns < 4) {
-        for (std::int64_t c = 0; c < columns; ++c)
-            for (std::int64_t r = 0; r < rows; ++r) out[c * out_pitch + r] = in[r * in_pitch + c];
-        return;
-    }
-#if HWY_TARGET != HWY_SCALAR
-    const hn::FixedTag<float, 4> d;
-    const hn::FixedTag<double, 2> pairs;
-    // Blocks of 4 x 4; the last of a line overlaps the one before it. Sixteen rows at a time, so that a cache line is written at once.
-    for (std::int64_t band = 0; band < rows; band += 16)
-        for (std::int64_t i = 0; i < columns; i += 4)
-            for (std::int64_t j = band; j < std::min(band + 16, rows); j += 4) {
-                const std::int64_t c = std::min(i, columns - 4), r = std::min(j, rows - 4);
-                const float* from = in + r * in_pitch + c;
-                float* to = out + c * out_pitch + r;
-                const auto v0 = hn::LoadU(d, from), v1 = hn::LoadU(d, from + in_pitch), v2 = hn::LoadU(d, from + 2 * in_pitch), v3 = hn::LoadU(d, from + 3 * in_pitch);
-                const auto low01 = hn::BitCast(pairs, hn::InterleaveLower(d, v0, v1)), high01 = hn::BitCast(pairs, hn::InterleaveUpper(d, v0, v1));
-                const auto low23 = hn::BitCast(pairs, hn::InterleaveLower(d, v2, v3)), high23 = hn::BitCast(pairs, hn::InterleaveUpper(d, v2, v3));
-                hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, low01, low23)), d, to);
-                hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, low01, low23)), d, to + out_pitch);
-                hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, high01, high23)), d, to + 2 * out_pitch);
-                hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, high01, high23)), d, to + 3 * out_pitch);
-            }
-#endif
-}
 
 #if HWY_TARGET == HWY_SCALAR  // nothing to gain: the planner leaves the node to others
 ThinConvKernels thin_conv_table() { return {nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, transpose}; }
 #else
 
+// 32 vector registers hold 8 x 3 sums, 16 hold 4 x 3.
+constexpr int most_filters = HWY_MAX_BYTES == 64 ? 8 : 4;
+constexpr int most_columns = HWY_MAX_BYTES == 64 ? 8 : 6;
+
 /// The larger value; a NaN beats every number (Max gives b where either is one).
 HWY_INLINE V larger(V a, V b) { return hn::IfThenElse(hn::Eq(a, a), hn::Max(a, b), a); }
 /// NaN compares false and is passed on.
 HWY_INLINE V rectified(V v) { return hn::IfThenZeroElse(hn::Lt(v, hn::Zero(D())), v); }
-
-/// Moves count floats; whole vectors, then one that ends where the floats do.
-HWY_INLINE void move(float* out, const float* in, std::int64_t count) {
-    const D d;
-    if (count < lanes) {
-        for (std::int64_t i = 0; i < count; ++i) out[i] = in[i];
-        return;
-    }
-    for (std::int64_t i = 0; i + lanes <= count; i += lanes) hn::StoreU(hn::LoadU(d, in + i), d, out + i);
-    hn::StoreU(hn::LoadU(d, in + count - lanes), d, out + count - lanes);
-}
-
-/// Where by_pixels finds its input: planes of lines, each line cut by the column's remainder modulo the stride, so that a tap of neighbouring
-/// outputs is a stretch of memory.
-struct Planes {
-    std::int64_t columns, line, plane;  ///< floats of a stretch, a line (stride_w stretches), a plane
-    bool is_direct;                     ///< the input lies like this already
-
-    Planes(const ThinConv& g, std::int64_t units, bool may_be_direct = true) : is_direct(may_be_direct && g.is_planar && g.stride_w == 1 && !g.is_padded()) {
-        columns = is_direct ? g.width : rounded(g.out_width) + (g.kernel_w - 1) / g.stride_w;
-        line = columns * g.stride_w;
-        plane = is_direct ? g.height * g.width : line * lines(g, units);
-    }
-    static std::int64_t lines(const ThinConv& g, std::int64_t units) { return (2 * units - 1) * g.stride_h + g.kernel_h; }
-    /// A block's vectors reach past the last column.
-    [[nodiscard]] std::int64_t floats(const ThinConv& g) const { return rounded(g.channels * plane + most_lanes + rounded(g.out_width)); }
-};
-
-/// Lines of x from `first` on (it may lie in the padding), zeros around.
-void fill(float* to, const float* x, const ThinConv& g, const Planes& planes, std::int64_t first, std::int64_t lines) {
-    for (std::int64_t c = 0; c < g.channels; ++c)
-        for (std::int64_t l = 0; l < lines; ++l) {
-            float* line = to + c * planes.plane + l * planes.line;
-            const std::int64_t h = first + l;
-            if (h < 0 || h >= g.height) {
-                std::fill_n(line, planes.line, 0.0f);
-                continue;
-            }
-            const std::int64_t step = g.is_planar ? 1 : g.channels;
-            const float* source = g.is_planar ? x + (c * g.height + h) * g.width : x + h * g.width * g.channels + c;
-            for (std::int64_t phase = 0; phase < g.stride_w; ++phase, line += planes.columns) {
-                // Column j holds the input's column j * stride + shift.
-                const std::int64_t shift = phase - g.before_w;
-                const std::int64_t begin = std::min(planes.columns, shift < 0 ? (-shift + g.stride_w - 1) / g.stride_w : 0);
-                const std::int64_t end = std::clamp(g.width > shift ? (g.width - shift + g.stride_w - 1) / g.stride_w : 0, begin, planes.columns);
-                for (std::int64_t j = 0; j < begin; ++j) line[j] = 0;
-                const std::int64_t stride = g.stride_w * step;
-                const float* from = source + shift * step;
-                if (stride == 1) move(line + begin, from + begin, end - begin);
-                else
-                    for (std::int64_t j = begin; j < end; ++j) line[j] = from[j * stride];
-                for (std::int64_t j = end; j < planes.columns; ++j) line[j] = 0;
-            }
-        }
-}
 
 /// What a block of two lines needs.
 struct Block {
@@ -254,91 +166,6 @@ void by_pixels(float* y, const float* x, const float* weight, const float* bias,
             if (!g.pools && !is_single) transpose(out + out_columns * g.filters, g.filters, second, pitch, g.filters, out_columns);
         }
     }
-}
-
-/// The weight gradient: K filters by S neighbouring taps of one line of the kernel, each a vector that sums over the pixels it passes.
-struct Sums {
-    const float* x;   ///< the taps' line of the first output line
-    const float* dy;  ///< planes of the filters, lines of `pitch` floats that end in zeros
-    float* sums;      ///< [K, taps] vectors, at the first filter and tap
-    std::int64_t lines, pitch, dy_plane, x_step, sums_step;
-    const std::int32_t* offsets;  ///< of the taps
-};
-
-template <int K, int S> void add_products(const Sums& g) {
-    const D d;
-    V sums[K][S];
-    for (int k = 0; k < K; ++k)
-        for (int s = 0; s < S; ++s) sums[k][s] = hn::LoadU(d, g.sums + k * g.sums_step + s * lanes);
-    for (std::int64_t line = 0; line < g.lines; ++line) {
-        const float *x = g.x + line * g.x_step, *dy = g.dy + line * g.pitch;
-        for (std::int64_t q = 0; q < g.pitch; q += lanes) {
-            V slope[K];
-            for (int k = 0; k < K; ++k) slope[k] = hn::LoadU(d, dy + k * g.dy_plane + q);
-            for (int s = 0; s < S; ++s) {
-                const V v = hn::LoadU(d, x + q + g.offsets[s]);
-                for (int k = 0; k < K; ++k) sums[k][s] = hn::MulAdd(v, slope[k], sums[k][s]);
-            }
-        }
-    }
-    for (int k = 0; k < K; ++k)
-        for (int s = 0; s < S; ++s) hn::StoreU(sums[k][s], d, g.sums + k * g.sums_step + s * lanes);
-}
-
-// 16 registers hold 2 x 5 sums and what they are made of.
-constexpr int summed_filters = HWY_MAX_BYTES == 64 ? 4 : 2, summed_taps = 5;
-template <int K> void add_taps(const Sums& g, std::int64_t taps) {
-    constexpr void (*table[])(const Sums&) = {add_products<K, 1>, add_products<K, 2>, add_products<K, 3>, add_products<K, 4>, add_products<K, 5>};
-    table[taps - 1](g);
-}
-template <int K> void add_filters(const Sums& g, std::int64_t filters, std::int64_t taps) {
-    if constexpr (K > 0) {
-        if (filters == K) add_taps<K>(g, taps);
-        else add_filters<K - 1>(g, filters, taps);
-    }
-}
-
-std::int64_t gradient_work(const ThinConv& g) {
-    return rounded(g.taps()) + g.filters * g.taps() * lanes + Planes(g, (g.out_height + 1) / 2, false).floats(g) + g.filters * g.out_height * rounded(g.out_width);
-}
-
-void gradient(float* dw, float* db, const float* x, const float* dy, float* work, const ThinConv& g, std::int64_t samples) {
-    const D d;
-    const std::int64_t units = (g.out_height + 1) / 2, taps = g.taps(), pitch = rounded(g.out_width);
-    const Planes planes(g, units, false);
-    auto* offsets = reinterpret_cast<std::int32_t*>(work);
-    float* sums = work + rounded(taps);
-    float* copied = sums + g.filters * taps * lanes;
-    float* slopes = copied + planes.floats(g);
-    const std::int64_t dy_plane = g.out_height * pitch;
-    std::fill_n(sums, g.filters * taps * lanes, 0.0f);
-    std::fill_n(slopes, g.filters * dy_plane, 0.0f);
-    if (db) std::fill_n(db, g.filters, 0.0f);
-    for (std::int64_t s = 0; s < g.kernel_w; ++s) offsets[s] = static_cast<std::int32_t>(s % g.stride_w * planes.columns + s / g.stride_w);
-    const std::int64_t groups = (g.filters + summed_filters - 1) / summed_filters, runs = (g.kernel_w + summed_taps - 1) / summed_taps;
-    for (std::int64_t n = 0; n < samples; ++n) {
-        fill(copied, x + n * g.channels * g.height * g.width, g, planes, -g.before_h, Planes::lines(g, units));
-        const float* from = dy + n * g.out_height * g.out_width * g.filters;
-        for (std::int64_t line = 0; line < g.out_height; ++line) transpose(slopes + line * pitch, dy_plane, from + line * g.out_width * g.filters, g.filters, g.out_width, g.filters);
-        for (std::int64_t group = 0; group < groups; ++group) {
-            const std::int64_t k = g.filters * group / groups, filters = g.filters * (group + 1) / groups - k;
-            for (std::int64_t c = 0; c < g.channels; ++c)
-                for (std::int64_t r = 0; r < g.kernel_h; ++r)
-                    for (std::int64_t run = 0; run < runs; ++run) {
-                        const std::int64_t s = g.kernel_w * run / runs, tap = (c * g.kernel_h + r) * g.kernel_w + s;
-                        add_filters<summed_filters>({.x = copied + c * planes.plane + r * planes.line, .dy = slopes + k * dy_plane, .sums = sums + (k * taps + tap) * lanes,
-                                                     .lines = g.out_height, .pitch = pitch, .dy_plane = dy_plane, .x_step = g.stride_h * planes.line, .sums_step = taps * lanes,
-                                                     .offsets = offsets + s},
-                                                    filters, g.kernel_w * (run + 1) / runs - s);
-                    }
-        }
-        for (std::int64_t k = 0; db && k < g.filters; ++k) {
-            V total = hn::Zero(d);
-            for (std::int64_t i = 0; i < dy_plane; i += lanes) total = hn::Add(total, hn::LoadU(d, slopes + k * dy_plane + i));
-            db[k] += hn::GetLane(hn::SumOfLanes(d, total));
-        }
-    }
-    for (std::int64_t i = 0; i < g.filters * taps; ++i) dw[i] = hn::GetLane(hn::SumOfLanes(d, hn::LoadU(d, sums + i * lanes)));
 }
 
 /// One vector of filters on two lines by M columns.
