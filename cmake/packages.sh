@@ -1,5 +1,5 @@
 #!/bin/sh
-# usage: packages.sh all [fuzz|bench]...   Installs what is missing of cmake/packages.txt with apt-get, as root or through sudo.
+# usage: packages.sh all [fuzz|bench|browser]...   Installs what is missing of cmake/packages.txt with apt-get, as root or through sudo.
 set -eu
 list=$(dirname "$0")/packages.txt
 command -v dpkg-query > /dev/null || exit 0 # not Debian: CMake names what it does not find

@@ -39,6 +39,7 @@ int run(int argc, char** argv) {
     cli::add_train(app);
     cli::add_finetune(app);
     cli::add_recipes(app);
+    cli::add_runs(app);
     cli::add_eval(app);
     cli::add_predict(app);
     cli::add_bench(app);

@@ -15,6 +15,7 @@
 #include "fovea/io.h"
 #include "fovea/models.h"
 #include "fovea/nn.h"
+#include "fovea/runs.h"
 #include "fovea/train.h"
 #include "network.h"
 
@@ -183,6 +184,17 @@ void print_changes(const std::vector<ParameterChange>& changes) {
     fmt::print("{}", table(rows, "<><"));
 }
 
+/// report.html of the run; one that cannot be written takes nothing from it.
+fs::path write_report(const FitSpec& spec) {
+    const fs::path page = spec.out / "report.html";
+    try {
+        write_file_atomically(page.string(), report_html(read_run(spec.out), spec.validation));
+    } catch (const Error& error) {
+        note(fmt::format("no report was written: {}", error.what()));
+    }
+    return page;
+}
+
 void train(const TrainArguments& a) {
     a.common.apply();
     const Recipe recipe = resolve(a);
@@ -249,11 +261,12 @@ void train(const TrainArguments& a) {
     const FitResult result = fit(network.graph, spec);
     progress.clear();
     for (const std::string& warning : result.warnings) note(warning);
+    const fs::path page = write_report(spec);
     std::vector<ParameterChange> changes;
     if (!recipe.weights.empty()) changes = parameter_changes(network.graph, *spec.initial, result.parameters);
 
     if (a.common.json) {
-        Json document{{"command", "train"}, {"model", network.model}, {"data", recipe.data}, {"recipe", recipe.name}, {"out", spec.out.string()}, {"seed", recipe.seed}, {"epochs", result.epochs},
+        Json document{{"command", "train"}, {"model", network.model}, {"data", recipe.data}, {"recipe", recipe.name}, {"out", spec.out.string()}, {"report", page.string()}, {"seed", recipe.seed}, {"epochs", result.epochs},
                       {"updates", result.updates}, {"resumed_from", result.resumed_from}, {"is_stopped", result.is_stopped}, {"metric", recipe.metric}, {"history", result.history},
                       {"best_metric", result.best_metric}, {"best_epoch", result.best_epoch + 1}, {"seconds", result.seconds}, {"skipped_images", result.warnings.size()},
                       {"peak_memory_bytes", peak_memory_bytes()}};
@@ -273,7 +286,7 @@ void train(const TrainArguments& a) {
     }
     if (a.common.json) return;
     if (!changes.empty()) print_changes(changes);
-    fmt::print("trained in {:.1f} s; {}\n", result.seconds, last.string());
+    fmt::print("trained in {:.1f} s; {}; {}\n", result.seconds, last.string(), page.string());
     if (result.last_evaluation) fmt::print("test accuracy {:.2f} %\n", result.last_evaluation->top1 * 100);
 }
 

@@ -13,6 +13,7 @@
 #include "fovea/ops.h"
 #include "fovea/passes.h"
 #include "fovea/quantize.h"
+#include "fovea/runs.h"
 #include "fovea/runtime.h"
 #include "fovea/tasks.h"
 #include "fovea/train.h"

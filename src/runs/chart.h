@@ -1,0 +1,32 @@
+// Line charts as SVG.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace fovea {
+
+struct Series {
+    std::string name;
+    std::vector<std::pair<double, double>> points;  ///< those that are not finite (or, on a logarithmic axis, not above 0) leave a gap
+    std::string colour = "#3b77b5";
+    double width = 1.5;
+};
+struct ChartSpec {
+    std::string title, x_title;
+    bool is_logarithmic = false;  ///< the y axis
+    bool is_share = false;        ///< y in 0..1, shown in percent
+    double x = 0, y = 0;          ///< place in an enclosing SVG
+    double width = 460, height = 280;
+};
+/// Names stand below the title up to eight of them; each line has its name as a tooltip. Long series are averaged to some 600 points.
+[[nodiscard]] std::string line_chart(const ChartSpec& spec, const std::vector<Series>& series);
+
+/// Colour `index` of `count` from blue (first) to red (last).
+[[nodiscard]] std::string rainbow(std::size_t index, std::size_t count);
+/// & < > " as entities.
+[[nodiscard]] std::string escaped(std::string_view text);
+
+}  // namespace fovea

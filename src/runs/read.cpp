@@ -1,0 +1,193 @@
+// A run directory as train/run_directory.cpp writes it -> RunRecord.
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <fstream>
+#include <sstream>
+
+#include <nlohmann/json.hpp>
+
+#include "core/text.h"
+#include "fovea/runs.h"
+
+namespace fovea {
+
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+constexpr double none = std::numeric_limits<double>::quiet_NaN();
+
+std::string text_of(const fs::path& path) {
+    std::ifstream file(path, std::ios::binary);
+    std::ostringstream text;
+    text << file.rdbuf();
+    return text.str();
+}
+
+Json json_of(const fs::path& path) {
+    Json json = Json::parse(text_of(path), nullptr, false);
+    require<FormatError>(json.is_object(), "'{}' is no JSON object", path.string());
+    return json;
+}
+
+/// null, which stands for NaN and the infinite, and what is missing are NaN.
+double number(const Json& line, const char* key) {
+    const auto found = line.find(key);
+    return found != line.end() && found->is_number() ? found->get<double>() : none;
+}
+std::optional<double> number_if_any(const Json& line, const char* key) {
+    if (!line.contains(key)) return {};
+    return number(line, key);
+}
+
+/// {"optimizer": {"lr": 0.1}} as "optimizer.lr", "0.1".
+void flatten(const Json& json, const std::string& prefix, std::vector<std::pair<std::string, std::string>>& out) {
+    for (const auto& [key, value] : json.items()) {
+        if (prefix.empty() && (key == "classes" || key == "listing")) continue;  // long, and no settings
+        if (value.is_object()) flatten(value, prefix + key + ".", out);
+        else out.emplace_back(prefix + key, value.is_string() ? value.get<std::string>() : value.dump());
+    }
+}
+
+RunStep step_of(const Json& line, std::int64_t steps_per_epoch) {
+    return {number(line, "epoch") + (number(line, "step") + 1) / static_cast<double>(std::max<std::int64_t>(1, steps_per_epoch)), number(line, "loss"), number(line, "accuracy"), number(line, "lr"),
+            number(line, "images_per_second"), number(line, "loader_wait")};
+}
+
+RunEpoch epoch_of(const Json& line) {
+    return {line.at("epoch").get<std::int64_t>() + 1, number(line, "train_loss"), number(line, "train_accuracy"), number_if_any(line, "loss"), number_if_any(line, "top1"), number_if_any(line, "topk"),
+            number(line, "lr"), number(line, "images_per_second"), number(line, "loader_wait"), number(line, "seconds")};
+}
+
+RunProbe probe_of(const Json& line) {
+    RunProbe probe{line.at("epoch").get<std::int64_t>() + 1, {}, {}};
+    if (!line.contains("gradient_norms")) return probe;  // every picture of it was damaged
+    for (const auto& [layer, norm] : line.at("gradient_norms").items()) probe.gradient_norms.emplace_back(layer, norm.is_number() ? norm.get<double>() : none);
+    for (const Json& a : line.at("activations")) probe.activations.push_back({a.at("layer"), a.at("op"), number(a, "zero"), number(a, "dead"), number(a, "saturated")});
+    return probe;
+}
+
+void read_metrics(RunRecord& run) {
+    std::ifstream file(run.path / "metrics.jsonl");
+    for (std::string text; std::getline(file, text);) {
+        const Json line = Json::parse(text, nullptr, false);
+        if (!line.is_object()) break;  // the line that was being written
+        const std::string kind = line.value("kind", "");
+        if (kind == "step") run.steps.push_back(step_of(line, run.steps_per_epoch));
+        else if (kind == "epoch") run.epochs.push_back(epoch_of(line));
+        else if (kind == "probe") run.probes.push_back(probe_of(line));
+        else if (kind == "end") run.status = line.value("status", ""), run.why = line.value("why", "");
+        if (const double seconds = number(line, "seconds"); std::isfinite(seconds)) run.seconds = seconds;
+    }
+}
+
+/// The run itself holds a lock on its metrics as long as it lives.
+bool is_locked(const fs::path& path) {
+    const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (file < 0) return false;
+    const bool is_taken = ::flock(file, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    ::close(file);
+    return is_taken;
+}
+
+void read_evaluation(RunRecord& run) {
+    if (!fs::exists(run.path / "evaluation.json")) return;
+    const Json json = json_of(run.path / "evaluation.json");
+    Evaluation evaluation;
+    evaluation.images = json.at("images");
+    evaluation.skipped = json.at("skipped");
+    evaluation.loss = number(json, "loss");
+    evaluation.top1 = json.at("top1");
+    evaluation.topk = json.at("topk");
+    evaluation.k = json.at("k");
+    const std::int64_t classes = json.at("classes");
+    require<FormatError>(classes >= 0 && classes <= 100'000, "'{}': {} classes", (run.path / "evaluation.json").string(), classes);
+    evaluation.confusion = ConfusionMatrix(classes);
+    std::int64_t left = evaluation.images;
+    for (const Json& cell : json.at("confusion")) {
+        const std::int64_t count = cell.at(2);
+        require<FormatError>(count <= left, "'{}': more predictions than pictures", (run.path / "evaluation.json").string());
+        left -= count;
+        for (std::int64_t i = 0; i < count; ++i) evaluation.confusion.add(cell.at(0), cell.at(1));
+    }
+    for (const Json& m : json.at("worst")) evaluation.worst.push_back({m.at("index"), m.at("label"), m.at("predicted"), m.at("of_label"), m.at("of_predicted")});
+    run.evaluation = std::move(evaluation);
+    run.evaluated_on = json.at("dataset");
+}
+
+std::string name_of_directory(const fs::path& path) {
+    const fs::path whole = fs::absolute(path).lexically_normal();
+    return whole.filename().empty() ? whole.parent_path().filename().string() : whole.filename().string();
+}
+
+}  // namespace
+
+double RunRecord::metric_of(const RunEpoch& epoch) const {
+    if (metric == "loss") return epoch.loss.value_or(epoch.train_loss);
+    if (metric == "topk") return epoch.topk.value_or(none);
+    return epoch.top1.value_or(epoch.train_accuracy);
+}
+
+const RunEpoch* RunRecord::best() const {
+    const RunEpoch* best = nullptr;
+    for (const RunEpoch& epoch : epochs)
+        if (best == nullptr || (metric == "loss" ? metric_of(epoch) < metric_of(*best) : metric_of(epoch) > metric_of(*best))) best = &epoch;
+    return best;
+}
+
+RunRecord read_run(const fs::path& path) {
+    RunRecord run;
+    run.path = path;
+    run.name = name_of_directory(path);
+    require<FormatError>(fs::exists(path / "config.json"), "'{}' holds no run: it has no config.json", path.string());
+    const Json config = json_of(path / "config.json");
+    try {
+        run.model = config.value("model", "");
+        run.dataset = config.value("dataset", "");
+        run.metric = config.value("metric", "top1");
+        run.images = config.value("images", std::int64_t{0});
+        run.parameters = config.value("parameters", std::int64_t{0});
+        run.steps_per_epoch = config.value("steps_per_epoch", std::int64_t{1});
+        run.epochs_wanted = config.value("epochs", std::int64_t{0});
+        run.classes = config.value("classes", std::vector<std::string>{});
+        flatten(config, "", run.settings);
+        if (fs::exists(path / "recipe.toml")) run.recipe = text_of(path / "recipe.toml");
+        read_metrics(run);
+        read_evaluation(run);
+    } catch (const nlohmann::json::exception& error) {
+        fail<FormatError>("run '{}' cannot be read: {}", path.string(), error.what());
+    }
+    if (run.status.empty()) run.status = is_locked(path / "metrics.jsonl") ? "running" : "killed";
+    return run;
+}
+
+std::vector<RunRecord> read_runs(const fs::path& directory) {
+    require(fs::is_directory(directory), "there is no directory '{}' with runs: 'fovea train' makes one", directory.string());
+    std::vector<fs::path> paths;
+    if (fs::exists(directory / "config.json")) paths.push_back(directory);
+    for (const auto& entry : fs::directory_iterator(directory))
+        if (entry.is_directory() && fs::exists(entry.path() / "config.json")) paths.push_back(entry.path());
+    std::ranges::sort(paths);
+    std::vector<RunRecord> runs;
+    for (const fs::path& path : paths) {
+        try {
+            runs.push_back(read_run(path));
+        } catch (const FormatError& error) {
+            RunRecord damaged;
+            damaged.path = path;
+            damaged.name = name_of_directory(path);
+            damaged.status = "unreadable";
+            damaged.why = error.what();
+            runs.push_back(std::move(damaged));
+        }
+    }
+    return runs;
+}
+
+}  // namespace fovea
