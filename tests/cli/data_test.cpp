@@ -15,13 +15,13 @@ TEST_F(Cli, PreviewDrawsEachPictureAsItIsAndChanged) {
     EXPECT_EQ(document.at("steps"), json({"random_horizontal_flip", "random_resized_crop"}));
     const Image grid = read_image(dir_ / "grid.png");
     EXPECT_EQ(grid.width, document.at("width"));
-    // 32 x 32 pictures three times enlarged, three columns and rows, 4 pixels between, 12 for a line of text.
-    EXPECT_EQ(grid.width, 4 + 3 * (96 + 4));
-    EXPECT_EQ(grid.height, 12 + 3 * (96 + 12 + 4));
+    // 28 x 28 pictures three times enlarged, three columns and rows, 4 pixels between, 12 for a line of text.
+    EXPECT_EQ(grid.width, 4 + 3 * (84 + 4));
+    EXPECT_EQ(grid.height, 12 + 3 * (84 + 12 + 4));
     const Result same = run("data preview folder:bars --augment none --model lenet5 --pictures 2 --variants 1 --out plain.png");
     ASSERT_EQ(same.code, 0) << same.err;
     const Image plain = read_image(dir_ / "plain.png");
-    EXPECT_EQ(crop(plain, 4, 12, 96, 96), crop(plain, 104, 12, 96, 96));  // nothing augmented: the same picture twice
+    EXPECT_EQ(crop(plain, 4, 12, 84, 84), crop(plain, 92, 12, 84, 84));  // nothing augmented: the same picture twice
     EXPECT_EQ(run("data preview folder:bars --augment sparkle --out x.png").code, 2);
     EXPECT_EQ(run("data preview folder:bars --out no/such/x.png").code, 1);
 }
@@ -34,7 +34,7 @@ TEST_F(Cli, BenchLoaderSaysWhereTheTimeGoes) {
     EXPECT_GT(document.at("images_per_second").get<double>(), 0);
     double sum = 0;
     for (const auto& [name, share] : document.at("shares").items()) {
-        EXPECT_GT(share.get<double>(), 0) << name;  // a resize to 32 x 32, a jitter, a PNG
+        EXPECT_GT(share.get<double>(), 0) << name;  // a PNG, a look at its size, a jitter, a table
         sum += share.get<double>();
     }
     EXPECT_NEAR(sum, 1, 1e-9);
