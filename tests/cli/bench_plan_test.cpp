@@ -16,7 +16,8 @@ TEST_F(Cli, BenchPutsThePiecesOfANodeTogether) {
     ASSERT_EQ(profiled.code, 0) << profiled.err;
     std::set<std::string> nodes;
     double share = 0;
-    for (const json& line : json::parse(profiled.out).at("profile")) {
+    const json document = json::parse(profiled.out);
+    for (const json& line : document.at("profile")) {
         EXPECT_TRUE(nodes.insert(line.at("op").get<std::string>() + " " + line.at("node").get<std::string>()).second) << line;
         share += line.at("share").get<double>();
         if (line.contains("of_peak")) {
