@@ -120,7 +120,8 @@ TEST(Concat, PlacedPartsInInferenceEqualTheLoops) {
 /// Kernel and layout of every concat by name.
 std::map<std::string, std::pair<std::string, std::string>> concats_of(const Graph& graph, const Shape& image, bool inference) {
     std::map<std::string, std::pair<std::string, std::string>> found;
-    for (const PlanLine& line : compile(graph, {{"x", image}}, {.inference = inference}).plan())
+    const Executable program = compile(graph, {{"x", image}}, {.inference = inference});
+    for (const PlanLine& line : program.plan())
         if (line.op == "concat") found[line.path] = {line.kernel, line.layout};
     return found;
 }
@@ -151,7 +152,8 @@ TEST(Concat, ADenseBlockSharesOneMapAndCopiesNothing) {
 TEST(Concat, GradientsOfPartsLieInTheGradientOfTheWhole) {
     const Compared dense(case_of(nets().back(), 6, {16, 8, 8}));
     int sums = 0;
-    for (const PlanLine& line : dense.compiled({}).plan()) {
+    const Executable program = dense.compiled({});
+    for (const PlanLine& line : program.plan()) {
         EXPECT_NE(line.op, "slice") << line.path;
         if (line.op != "add") continue;
         EXPECT_EQ(line.layout, "nhwc of 80") << line.path;  // each layer adds to the gradient of all before it, in place

@@ -12,7 +12,8 @@ using Xs = std::vector<Value>;
 bool has_kernels() {
     Graph graph;
     graph.output("y", fake_quantize(graph.input("x", {1, 4, 2, 2}), {.scale = {0.1}}));
-    for (const PlanLine& line : compile(graph, {}, {.inference = true}).plan())
+    const Executable program = compile(graph, {}, {.inference = true});
+    for (const PlanLine& line : program.plan())
         if (line.layout == "nhwc u8") return true;
     return false;
 }

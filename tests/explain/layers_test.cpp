@@ -2,7 +2,6 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <ctime>
 #include <map>
 #include <tuple>
 
@@ -284,24 +283,6 @@ TEST(LayerTable, UnknownConventionsAndFormatsAreNamed) {
         EXPECT_STREQ(error.what(), "no counting convention 'tf'; there are torch, keras, sifre, cs231n, paper");
     }
     EXPECT_THROW((void)table_format_of("xls"), ArgumentError);
-}
-
-// Processor time, which other programs on the machine do not lengthen much: a graph in milliseconds, its table in less than a command may take.
-TEST(LayerTable, OfTheDeepestNetworksTakesMilliseconds) {
-    const auto ms = [](auto&& work) {
-        double best = 1e9;
-        for (int i = 0; i < 3; ++i) {
-            const std::clock_t start = std::clock();
-            work();
-            best = std::min(best, 1000.0 * static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC);
-        }
-        return best;
-    };
-    for (const auto& [model, limit] : {std::pair{"densenet201", 20}, std::pair{"resnet152", 10}, std::pair{"efficientnet_b7", 20}}) {
-        if (!has_model(model)) continue;
-        EXPECT_LE(ms([&, name = model] { (void)build_model(name); }), limit) << model;
-        EXPECT_LE(ms([&, name = model] { (void)layer_table(name); }), 150) << model;
-    }
 }
 
 // Printed figures are rounded to their last digit. Those that are further off, and by how much at most: ResNet's table cuts off 3.66 and
