@@ -1,4 +1,4 @@
-// Any bytes as a JPEG or PNG: a picture, or a FormatError; never anything else.
+// Any bytes as a JPEG, PNG, WebP, BMP or PPM: a picture, or a FormatError; never anything else.
 #include "image/codecs.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
