@@ -87,7 +87,7 @@ private:
         for (const Value& input : node.inputs) has_map |= of(input) && extent_of(input.shape()) == here;
         for (std::size_t i = 0; i < node.inputs.size(); ++i) {
             const std::optional<Seen>& one = of(node.inputs[i]);
-            if (!one || (node.op->shape_only >> i & 1)) continue;
+            if (!one || !node.op->reads_values_of(i)) continue;
             if (has_map && here != Extent{1, 1} && extent_of(node.inputs[i].shape()) == Extent{1, 1}) continue;
             if (!all) {
                 all = one;

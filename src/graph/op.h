@@ -133,8 +133,9 @@ struct OpDef {
     std::function<void(const OpRun&)> reference;
     /// Output 0 is a function of the same element of each (equally shaped or absent) input: any layout and any range will do.
     bool is_elementwise = false;
-    /// Bit i: only the shape of input i matters, its values are never read.
+    /// Bit i: only the shape of input i matters, its values are never read. Bit 31 stands for all inputs from there on.
     std::uint32_t shape_only = 0;
+    [[nodiscard]] bool reads_values_of(std::size_t input) const { return !(shape_only >> (input < 31 ? input : 31) & 1); }
     /// The same bytes under another shape: no work when the layout is plain.
     bool is_view = false;
     /// The result depends on (seed, step): never folded.

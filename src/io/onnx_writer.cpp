@@ -20,7 +20,7 @@ OnnxWriter::OnnxWriter(const Graph& graph, const Parameters& parameters, int ops
     for (const Node& node : graph.nodes()) {
         bool is_constant = !is_named(node, "input") && !node.op->is_random && !node.outputs[0].shape.is_dynamic();
         for (std::size_t i = 0; i < node.inputs.size() && is_constant; ++i)
-            is_constant = node.inputs[i].is_empty() || (node.op->shape_only >> i & 1) || is_constant_[static_cast<std::size_t>(node.inputs[i].id())];
+            is_constant = node.inputs[i].is_empty() || !node.op->reads_values_of(i) || is_constant_[static_cast<std::size_t>(node.inputs[i].id())];
         // A small tensor spread over a large one would make the file large; every reader broadcasts. Weights on a grid are written as integers.
         is_constant_[static_cast<std::size_t>(node.id)] = is_constant && !is_named(node, "expand_to") && !is_named(node, "fake_quantize");
     }
@@ -70,7 +70,7 @@ std::vector<Tensor> OnnxWriter::evaluate(const Node& node) {
         const Value& input = node.inputs[i];
         if (input.is_empty()) {
             inputs.emplace_back();
-        } else if (node.op->shape_only >> i & 1) {
+        } else if (!node.op->reads_values_of(i)) {
             Shape shape = input.shape();  // only read for its form: a batch of 1 stands for an open one
             for (int d = 0; d < shape.rank(); ++d) shape[d] = shape[d] == dynamic ? 1 : shape[d];
             inputs.emplace_back(shape, DType::f64);

@@ -25,7 +25,7 @@ std::vector<bool> nodes_between(const Graph& graph, std::span<const Value> xs, s
         const auto id = static_cast<std::size_t>(node.id);
         for (std::size_t i = 0; i < node.inputs.size(); ++i) {
             const Value& input = node.inputs[i];
-            if (input.is_empty() || (node.op->shape_only >> i & 1) || !is_real(input)) continue;
+            if (input.is_empty() || !node.op->reads_values_of(i) || !is_real(input)) continue;
             if (moves[static_cast<std::size_t>(input.id())]) moves[id] = true;
         }
         between[id] = moves[id] && needed[id];

@@ -22,7 +22,7 @@ std::int64_t bytes_of(const Type& type) { return type.shape.elements() * static_
 /// f(input) for each input whose values are read.
 template <class F> void for_each_read(const Node& node, F&& f) {
     for (std::size_t i = 0; i < node.inputs.size(); ++i)
-        if (!node.inputs[i].is_empty() && !(node.op->shape_only >> i & 1)) f(node.inputs[i]);
+        if (!node.inputs[i].is_empty() && node.op->reads_values_of(i)) f(node.inputs[i]);
 }
 
 /// The value whose bytes a view shows.
@@ -177,7 +177,7 @@ public:
             std::vector<Value> inputs;
             for (std::size_t i = 0; i < node.inputs.size(); ++i) {
                 const Value& input = node.inputs[i];
-                const bool is_late = !input.is_empty() && node.id > turn_ && !(node.op->shape_only >> i & 1) && is_again(input);
+                const bool is_late = !input.is_empty() && node.id > turn_ && node.op->reads_values_of(i) && is_again(input);
                 is_changed |= is_late;
                 inputs.push_back(is_late ? made_again(input, rewrite, result, copies) : rewrite(input));
             }
@@ -273,7 +273,7 @@ private:
             for (const Value& piece : pieces_of(node, [&](const Value& inner) { return is_again(inner) && !copies.contains(key(inner)); })) inputs.push_back(again(piece));
             attrs.set("made_again", true);  // its pieces have waited since the forward pass: they are copied, not placed
         } else {
-            for (std::size_t i = 0; i < node.inputs.size(); ++i) inputs.push_back(node.op->shape_only >> i & 1 ? rewrite(node.inputs[i]) : again(node.inputs[i]));
+            for (std::size_t i = 0; i < node.inputs.size(); ++i) inputs.push_back(node.op->reads_values_of(i) ? again(node.inputs[i]) : rewrite(node.inputs[i]));
         }
         const Value made = result.add(op, std::move(inputs), std::move(attrs), node.path + ".again");
         for (int o = 0; o < repeated_outputs(node); ++o) copies[{node.id, o}] = made.sibling(o);

@@ -83,7 +83,7 @@ public:
         // The bytes of a view are row-major: what reads it is given the grid again.
         is_marked_[id] = node.op->is_view && !is_output_[id];
         for (std::size_t i = 0; i < node.inputs.size(); ++i) {
-            if (node.inputs[i].is_empty() || (node.op->shape_only >> i & 1)) continue;
+            if (node.inputs[i].is_empty() || !node.op->reads_values_of(i)) continue;
             join(node.id, node.inputs[i].id());
             need(node.inputs[i]);
         }

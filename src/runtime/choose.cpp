@@ -112,7 +112,7 @@ double time_of(const Kernel& kernel, const Node& node, const PlanContext& contex
     std::vector<std::byte*> in, out;
     for (std::size_t i = 0; i < kernel.in.size(); ++i) {
         const bool is_own = i < node.inputs.size();
-        if (is_own && (node.inputs[i].is_empty() || (node.op->shape_only >> i & 1))) {
+        if (is_own && (node.inputs[i].is_empty() || !node.op->reads_values_of(i))) {
             in.push_back(nullptr);
             continue;
         }

@@ -132,7 +132,7 @@ private:
     void count_uses() {
         for (const Node& node : p_.graph.nodes())
             for (std::size_t i = 0; i < node.inputs.size(); ++i)
-                if (!node.inputs[i].is_empty() && !(node.op->shape_only >> i & 1)) last_reader_[key(node.inputs[i])] = node.id, ++reads_[key(node.inputs[i])];
+                if (!node.inputs[i].is_empty() && node.op->reads_values_of(i)) last_reader_[key(node.inputs[i])] = node.id, ++reads_[key(node.inputs[i])];
         for (const auto& [name, value] : p_.graph.outputs()) last_reader_[key(value)] = static_cast<int>(p_.graph.nodes().size());
         for (const auto& [parameter, value] : p_.graph.updates()) last_reader_[key(value)] = static_cast<int>(p_.graph.nodes().size());
     }
@@ -161,7 +161,7 @@ private:
         std::vector<int> in;
         for (std::size_t i = 0; i < node.inputs.size(); ++i) {
             const Value& input = node.inputs[i];
-            const bool is_absent = input.is_empty() || (node.op->shape_only >> i & 1) || (node.op->name == "concat" && is_placed(node, static_cast<int>(i)));
+            const bool is_absent = input.is_empty() || !node.op->reads_values_of(i) || (node.op->name == "concat" && is_placed(node, static_cast<int>(i)));
             in.push_back(is_absent ? -1 : in_layout(input, kernel->in[i]));
         }
         const Node* last = &node;

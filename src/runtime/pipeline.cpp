@@ -17,7 +17,7 @@ template <class F> std::vector<bool> depends_only_on(const Graph& graph, F&& is_
         bool all = !is_source(node) && !node.op->is_random && node.op->reference != nullptr;
         for (std::size_t i = 0; i < node.inputs.size(); ++i) {
             const Value& input = node.inputs[i];
-            if (!input.is_empty() && !(node.op->shape_only >> i & 1)) all &= flags[static_cast<std::size_t>(input.id())];
+            if (!input.is_empty() && node.op->reads_values_of(i)) all &= flags[static_cast<std::size_t>(input.id())];
         }
         flags[static_cast<std::size_t>(node.id)] = is_source(node) ? is_start(node) : all;
     }

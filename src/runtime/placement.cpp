@@ -9,7 +9,7 @@ public:
     Placement(const Graph& graph, const Backend& backend, const PlanContext& context) : graph_(graph), backend_(backend), context_(context) {
         for (const Node& node : graph.nodes())
             for (std::size_t i = 0; i < node.inputs.size(); ++i)
-                if (!node.inputs[i].is_empty() && !(node.op->shape_only >> std::min<std::size_t>(i, 31) & 1)) readers_[key(node.inputs[i])].emplace_back(&node, static_cast<int>(i));
+                if (!node.inputs[i].is_empty() && node.op->reads_values_of(i)) readers_[key(node.inputs[i])].emplace_back(&node, static_cast<int>(i));
     }
 
     /// Outer concats first: they decide where the inner ones lie.

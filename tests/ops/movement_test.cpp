@@ -73,6 +73,24 @@ TEST(Concat, JoinsAndSplits) {
               "concat 'join': [1, 1, 2, 3] does not join [1, 1, 1, 3] along axis 0");
 }
 
+// A piece's gradient reads the shapes of all pieces and the values of none, however many they are.
+TEST(Concat, GradientsOfManyPiecesReadNoPiece) {
+    Graph graph;
+    const Value x = graph.input("x", {dynamic, 2});
+    std::vector<Value> pieces;
+    for (int i = 0; i < 40; ++i) pieces.push_back(x * (1 + 0.1 * i));
+    const std::vector<Value> xs{x};
+    graph.output("dx", gradients(concat(pieces, 0), xs)[0]);
+    int found = 0;
+    for (const Node& node : graph.nodes()) {
+        if (node.inputs.size() != 41) continue;
+        ++found;
+        EXPECT_TRUE(node.op->reads_values_of(0));
+        for (std::size_t i = 1; i < node.inputs.size(); ++i) EXPECT_FALSE(node.op->reads_values_of(i)) << i;
+    }
+    EXPECT_EQ(found, 40);
+}
+
 TEST(Concat, GradientsAlongABatchThatIsNotKnownYet) {
     Graph graph;
     const Value a = graph.input("a", {dynamic, 2}), b = graph.input("b", {dynamic, 2});

@@ -42,7 +42,7 @@ std::vector<Tensor> interpret(const Graph& graph, std::span<const Value> wanted,
     for (const Value& value : wanted) needed[static_cast<std::size_t>(value.id())] = true;
     for (auto node = graph.nodes().rbegin(); node != graph.nodes().rend(); ++node)
         for (std::size_t i = 0; needed[static_cast<std::size_t>(node->id)] && i < node->inputs.size(); ++i)
-            if (!node->inputs[i].is_empty() && !(node->op->shape_only >> i & 1)) needed[static_cast<std::size_t>(node->inputs[i].id())] = true;
+            if (!node->inputs[i].is_empty() && node->op->reads_values_of(i)) needed[static_cast<std::size_t>(node->inputs[i].id())] = true;
     std::vector<std::vector<Tensor>> results(graph.nodes().size());
     std::vector<int> last_use(graph.nodes().size(), -1);
     for (const Node& node : graph.nodes())
