@@ -37,6 +37,10 @@ function(fovea_folder_dependencies folder)
   elseif(folder STREQUAL "backends")
     # OpenMP only to tell oneDNN, which has its threads from there, to use one: fovea's own threads call it.
     target_link_libraries(fovea_${folder} PRIVATE fovea_external::dnnl fovea_external::hwy OpenMP::OpenMP_CXX)
+    # No parser calls a kernel, and kernels take most of the time to compile with checks.
+    if(FOVEA_BUILD_FUZZERS)
+      target_compile_options(fovea_backends PRIVATE -fno-sanitize=all)
+    endif()
   elseif(folder MATCHES "^(io|models|train|tasks|runtime|explain|runs)$")
     target_link_libraries(fovea_${folder} PRIVATE nlohmann_json::nlohmann_json)
     if(folder STREQUAL "io")

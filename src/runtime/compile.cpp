@@ -359,11 +359,11 @@ private:
         const auto range = [&](const Buffer& b) {
             return is_slice(b) ? std::pair{b.shift, b.shift + static_cast<std::size_t>(b.type.shape[1]) * sizeof(float)} : std::pair{std::size_t{0}, ~std::size_t{0}};
         };
-        const auto [first, last] = range(at(buffer));
+        const std::pair own = range(at(buffer));  // not a structured binding: Clang before 16 captures none
         return std::ranges::none_of(sharers_[at(buffer).root], [&](const Key& sharer) {
             const auto it = last_reader_.find(sharer);
             const auto [from, to] = range(at(ids_.at(sharer)));
-            return it != last_reader_.end() && it->second > node.id && from < last && first < to;
+            return it != last_reader_.end() && it->second > node.id && from < own.second && own.first < to;
         });
     }
 

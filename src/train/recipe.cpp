@@ -64,7 +64,7 @@ void set(Recipe& recipe, const std::string& key, const RecipeValue& value) {
 
 /// Names of optimiser and schedule first: they decide what the others mean.
 template <class V> void set_all(Recipe& recipe, std::vector<std::pair<std::string, V>> values) {
-    std::ranges::stable_partition(values, [](const auto& entry) { return entry.first == "optimizer.name" || entry.first == "schedule.name" || names_augment_steps(entry.first); });
+    std::stable_partition(values.begin(), values.end(), [](const auto& entry) { return entry.first == "optimizer.name" || entry.first == "schedule.name" || names_augment_steps(entry.first); });
     for (const auto& [key, value] : values) {
         if constexpr (std::is_same_v<V, std::string>) set(recipe, key, read_toml_value(value));
         else set(recipe, key, value);

@@ -16,6 +16,7 @@ namespace {
 template <class... F> struct Overloaded : F... {
     using F::operator()...;
 };
+template <class... F> Overloaded(F...) -> Overloaded<F...>;  // Clang before 17 does not deduce it
 
 /// Epochs since the start, with or without the fraction of the current one.
 double elapsed(const ScheduleTime& time, bool per_step) {
