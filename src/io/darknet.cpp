@@ -102,6 +102,7 @@ private:
             sizes.push_back(outputs_[static_cast<std::size_t>(at)]);
             list = comma == std::string_view::npos ? std::string_view{} : list.substr(comma + 1);
         }
+        require<FormatError>(!sizes.empty(), "read '{}': line {}: {} of [{}] names no layer", cfg_, section_->line, option, section_->kind);
         return sizes;
     }
 

@@ -76,6 +76,7 @@ TEST(Darknet, ADamagedCfgIsRefusedByLine) {
     EXPECT_EQ(refusal(file, "[net]\n[convolutional]\nfilters=many\n"), "read 'description': line 2: filters of [convolutional] is a whole number, got 'many'");
     EXPECT_EQ(refusal(file, "[net]\n[convolutional]\nfilters=-4\n"), "read 'description': line 2: filters of [convolutional] must be positive, got -4");
     EXPECT_EQ(refusal(file, "[net]\n[route]\nlayers=7\n"), "read 'description': line 2: [route] refers to layer 7, there are 0 before it");
+    EXPECT_EQ(refusal(file, "[net]\n[shortcut]\nfrom=\n"), "read 'description': line 2: from of [shortcut] names no layer");
     EXPECT_EQ(refusal(file, "[net]\n[gru]\n"), "read 'description': line 2: layers [gru] are not read");
     // More values than the file has are never asked memory for.
     EXPECT_EQ(refusal(file, "[net]\nchannels=16000000\n[convolutional]\nfilters=16000000\nsize=16000000\n"), "load 'x': byte 20: layers.0.conv.bias [16000000] is more than the file's 948 bytes");

@@ -83,6 +83,8 @@ TEST(Recipe, HasGroupsAveragesAndLookahead) {
     EXPECT_EQ(spec.step.lookahead_every, 5);
     EXPECT_EQ(spec.patience, 3);
     EXPECT_EQ(to_toml(parse_recipe(to_toml(recipe), "r")), to_toml(recipe));
+    EXPECT_EQ(test::message_of<FormatError>([] { (void)parse_recipe("[^groups]\nlr = 2", "r"); }),
+              "'r' line 1 is no TOML: Error while parsing key: expected bare key starting character or string delimiter, saw '^'");
     EXPECT_EQ(refused("[groups.head]\nrate = 2"), "recipe 'r': a group has no key 'groups.head.rate'; it has groups.NAME.parameters, lr, weight_decay and elementwise");
     EXPECT_EQ(refused("[groups.head]\nlr = 2"), "recipe 'r': groups.head needs parameters: the names it is for");
     EXPECT_EQ(refused("[average]\nema = 0.9\nswa_from = 2"), "recipe 'r': average.swa_from and average.ema both average the weights: leave one out");
