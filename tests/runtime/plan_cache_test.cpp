@@ -149,7 +149,7 @@ TEST_F(PlanCacheFile, ADamagedOneIsSaidOnceAndTheCostModelChooses) {
     }
 }
 
-TEST_F(PlanCacheFile, AWholeTrainingStepIsTunedInBothPrecisions) {
+TEST_F(PlanCacheFile, AWholeTrainingStepIsTunedInF32Alone) {
     Graph graph;
     Value x = graph.input("x", {8, 16, 10, 10});
     x = relu(conv2d(x, {.out = 32, .kernel = 3, .pad = 1}, "a"));
@@ -174,8 +174,13 @@ TEST_F(PlanCacheFile, AWholeTrainingStepIsTunedInBothPrecisions) {
         const auto [tuned, executable] = run({.autotune = true, .plan_cache = path()});
         EXPECT_GE(executable.choices().size(), 4u) << executable.explain_plan();
         EXPECT_EQ(executable.choices().size(), plain.choices().size());
-        // Sums of a few hundred products in another order: 1e-6; of factors with 8 bits each: 2^-9, most of it cancels.
-        EXPECT_NEAR(tuned, expected, (precision == Precision::f32 ? 1e-5 : 1e-2) * std::abs(expected));
+        if (precision == Precision::bf16 && unmet_precision({.precision = precision}).empty()) {
+            EXPECT_EQ(tuned, expected);
+            ASSERT_EQ(executable.fallbacks().size(), 1u);
+            EXPECT_TRUE(executable.fallbacks()[0].starts_with("measured plans: for inference and f32"));
+        } else {
+            EXPECT_NEAR(tuned, expected, 1e-5 * std::abs(expected)) << executable.explain_plan();  // sums of a few hundred products in another order: 1e-6
+        }
     }
 }
 
