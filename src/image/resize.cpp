@@ -115,25 +115,28 @@ FOVEA_RESIZE_AVX2 void resample_two_rows(const std::uint8_t* upper, const std::u
         const std::int32_t* weights = &taps.weights[i * taps.stride];
         Lanes sum = Lanes{} + half;
         for (std::int64_t k = 0; k < count; ++k) {
-            std::uint32_t pixels[2];
-            std::memcpy(&pixels[0], upper + first + 3 * k, 4);
-            std::memcpy(&pixels[1], lower + first + 3 * k, 4);
+            std::uint32_t one = 0, other = 0;
+            std::memcpy(&one, upper + first + 3 * k, 4);
+            std::memcpy(&other, lower + first + 3 * k, 4);
+            const std::uint64_t both = one | (std::uint64_t{other} << 32);  // in a register: two stores and a load would wait for each other
             Bytes bytes;
-            std::memcpy(&bytes, pixels, 8);
+            std::memcpy(&bytes, &both, 8);
             sum += __builtin_convertvector(bytes, Lanes) * weights[k];
         }
         for (int c = 0; c < 3; ++c) to_upper[3 * x + c] = to_byte(sum[c]), to_lower[3 * x + c] = to_byte(sum[4 + c]);
     }
 }
 
-template <int channels> void resample_rows(const Image& image, std::int64_t offset, const Taps& taps, std::int64_t begin, Image& result) {
+/// Rows [first, first + result.height) of the image.
+template <int channels> void resample_rows(const Image& image, std::int64_t first, std::int64_t offset, const Taps& taps, std::int64_t begin, Image& result) {
     std::int64_t y = 0;
     if constexpr (channels == 3) {
-        // Not the last row, behind which there may be no byte.
+        // Not the image's last row, behind which there may be no byte.
         if (has_avx2())
-            for (; y + 2 < image.height; y += 2) resample_two_rows(image.row(y), image.row(y + 1), offset, taps, begin, result.width, result.row(y), result.row(y + 1));
+            for (; y + 1 < result.height && first + y + 2 < image.height; y += 2)
+                resample_two_rows(image.row(first + y), image.row(first + y + 1), offset, taps, begin, result.width, result.row(y), result.row(y + 1));
     }
-    for (; y < image.height; ++y) resample_row<channels>(image.row(y), offset, taps, begin, result.width, result.row(y));
+    for (; y < result.height; ++y) resample_row<channels>(image.row(first + y), offset, taps, begin, result.width, result.row(y));
 }
 
 /// `count` columns, each a weighted sum of rows `stride` apart.
@@ -250,17 +253,19 @@ Image resize_part(const Image& source, const PixelRect& at, std::array<std::int6
         }
         return result;
     }
+    if (width == size[0] && height == size[1]) return crop(source, part.x - at.x, part.y - at.y, part.width, part.height);
     // Only the rows that the second pass reads go through the first.
-    Image wide = crop(source, width == size[0] ? part.x - at.x : 0, needed.y - at.y, width == size[0] ? part.width : source.width, needed.height);
-    if (width != size[0]) {
-        Image narrow(part.width, needed.height, source.channels);
+    Image narrow;
+    if (width == size[0]) {
+        narrow = crop(source, part.x - at.x, needed.y - at.y, part.width, needed.height);
+    } else {
+        narrow = Image(part.width, needed.height, source.channels);
         const Taps taps = make_taps(filter, size[0], width);
-        source.channels == 3 ? resample_rows<3>(wide, at.x, taps, part.x, narrow) : resample_rows<1>(wide, at.x, taps, part.x, narrow);
-        wide = std::move(narrow);
+        source.channels == 3 ? resample_rows<3>(source, needed.y - at.y, at.x, taps, part.x, narrow) : resample_rows<1>(source, needed.y - at.y, at.x, taps, part.x, narrow);
     }
-    if (height == size[1]) return wide;
+    if (height == size[1]) return narrow;
     Image result(part.width, part.height, source.channels);
-    resample_columns(wide, needed.y, make_taps(filter, size[1], height), part.y, result);
+    resample_columns(narrow, needed.y, make_taps(filter, size[1], height), part.y, result);
     return result;
 }
 
@@ -273,7 +278,7 @@ Image resize(const Image& image, std::int64_t width, std::int64_t height, Filter
     if (width != image.width) {
         wide = Image(width, image.height, image.channels);
         const Taps taps = make_taps(filter, image.width, width);
-        image.channels == 3 ? resample_rows<3>(image, 0, taps, 0, wide) : resample_rows<1>(image, 0, taps, 0, wide);
+        image.channels == 3 ? resample_rows<3>(image, 0, 0, taps, 0, wide) : resample_rows<1>(image, 0, 0, taps, 0, wide);
         source = &wide;
     }
     if (height == image.height) return wide;
