@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/markup.h"
 #include "fovea/explain.h"
 
 #include <fmt/format.h>
@@ -11,12 +12,6 @@ namespace fovea {
 namespace {
 
 constexpr double width = 720, chart_height = 260, left = 80, right = 24, top = 44, bottom = 46, inner = chart_height - top - bottom;
-
-std::string escaped(std::string_view text) {
-    std::string safe;
-    for (const char c : text) safe += c == '&' ? "&amp;" : c == '<' ? "&lt;" : c == '>' ? "&gt;" : std::string(1, c);
-    return safe;
-}
 
 /// 1, 2 or 5 times a power of ten: about five steps up to `most`.
 double step_of(double most) {
@@ -32,7 +27,7 @@ std::string line_charts(const std::string& title, const std::string& x_title, co
     const double height = 34 + chart_height * static_cast<double>(charts.size());
     std::string svg = fmt::format("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0:g}\" height=\"{1:g}\" viewBox=\"0 0 {0:g} {1:g}\" font-family=\"sans-serif\" font-size=\"12\">\n"
                                   "<rect width=\"{0:g}\" height=\"{1:g}\" fill=\"white\"/>\n<text x=\"{2:g}\" y=\"22\" text-anchor=\"middle\" font-size=\"15\">{3}</text>\n",
-                                  width, height, width / 2, escaped(title));
+                                  width, height, width / 2, markup_escaped(title));
     constexpr const char* colours[] = {"#4477aa", "#ee6677", "#228833", "#ccbb44"};
     for (std::size_t c = 0; c < charts.size(); ++c) {
         const LineChart& chart = charts[c];
@@ -48,14 +43,14 @@ std::string line_charts(const std::string& title, const std::string& x_title, co
         for (double y = 0; y <= roof * (1 + 1e-9); y += step)
             svg += fmt::format("<line x1=\"{0:g}\" y1=\"{2:.1f}\" x2=\"{1:g}\" y2=\"{2:.1f}\" stroke=\"#ddd\"/><text x=\"{3:g}\" y=\"{4:.1f}\" text-anchor=\"end\">{5:.6g}</text>\n", left, width - right, y_of(y),
                                left - 8, y_of(y) + 4, y);
-        svg += fmt::format("<text x=\"{:g}\" y=\"{:.1f}\" font-weight=\"bold\">{}</text>\n", left, y0 - 12, escaped(chart.title));
+        svg += fmt::format("<text x=\"{:g}\" y=\"{:.1f}\" font-weight=\"bold\">{}</text>\n", left, y0 - 12, markup_escaped(chart.title));
         double label_end = -1;  // labels of the axis do not overlap
         for (const auto& [x, y] : chart.lines[0].points) {
             if (x_of(x) < label_end) continue;
             label_end = x_of(x) + 34;
             svg += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{:.6g}</text>\n", x_of(x), y0 + inner + 18, x);
         }
-        svg += fmt::format("<text x=\"{:g}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>\n", (left + width - right) / 2, y0 + inner + 36, escaped(x_title));
+        svg += fmt::format("<text x=\"{:g}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>\n", (left + width - right) / 2, y0 + inner + 36, markup_escaped(x_title));
         for (std::size_t l = 0; l < chart.lines.size(); ++l) {
             const LineChart::Line& line = chart.lines[l];
             const char* colour = colours[l % std::size(colours)];
@@ -65,7 +60,7 @@ std::string line_charts(const std::string& title, const std::string& x_title, co
             for (const auto& [x, y] : line.points) svg += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\" fill=\"{}\"><title>{:g}: {:.6g}</title></circle>\n", x_of(x), y_of(y), colour, x, y);
             if (chart.lines.size() > 1)
                 svg += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" fill=\"{}\" text-anchor=\"end\">{}</text>\n", width - right - 140 * static_cast<double>(chart.lines.size() - 1 - l), y0 - 12, colour,
-                                   escaped(line.name));
+                                   markup_escaped(line.name));
         }
     }
     return svg + "</svg>\n";

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/markup.h"
 #include "core/text.h"
 #include "fovea/explain.h"
 
@@ -91,26 +92,20 @@ std::string as_markdown(const Sheet& sheet) {
     return text;
 }
 
-std::string html_escaped(std::string_view text) {
-    std::string safe;
-    for (const char c : text) safe += c == '&' ? "&amp;" : c == '<' ? "&lt;" : c == '>' ? "&gt;" : std::string(1, c);
-    return safe;
-}
-
 std::string as_html(const Sheet& sheet) {
-    std::string text = "<!doctype html>\n<meta charset=\"utf-8\">\n<title>" + html_escaped(sheet.title) +
+    std::string text = "<!doctype html>\n<meta charset=\"utf-8\">\n<title>" + markup_escaped(sheet.title) +
                        "</title>\n<style>body{font-family:sans-serif}table{border-collapse:collapse}td,th{padding:2px 10px;text-align:left}"
                        ".n{text-align:right;font-variant-numeric:tabular-nums}thead,tfoot{border-top:1px solid;border-bottom:1px solid}</style>\n<table>\n";
-    if (!sheet.title.empty()) text += "<caption>" + html_escaped(sheet.title) + "</caption>\n";
+    if (!sheet.title.empty()) text += "<caption>" + markup_escaped(sheet.title) + "</caption>\n";
     const auto number = [&](std::size_t c) { return sheet.columns[c].is_number ? " class=\"n\"" : ""; };
     const auto add = [&](const std::vector<Sheet::Cell>& row) {
         text += "<tr>";
         for (std::size_t c = 0; c < row.size(); ++c)
-            text += fmt::format("<td{}>{}{}{}</td>", number(c), row[c].is_marked ? "<b>" : "", html_escaped(plain(row[c])), row[c].is_marked ? "</b>" : "");
+            text += fmt::format("<td{}>{}{}{}</td>", number(c), row[c].is_marked ? "<b>" : "", markup_escaped(plain(row[c])), row[c].is_marked ? "</b>" : "");
         text += "</tr>\n";
     };
     text += "<thead><tr>";
-    for (std::size_t c = 0; c < sheet.columns.size(); ++c) text += fmt::format("<th{}>{}</th>", number(c), html_escaped(sheet.columns[c].title));
+    for (std::size_t c = 0; c < sheet.columns.size(); ++c) text += fmt::format("<th{}>{}</th>", number(c), markup_escaped(sheet.columns[c].title));
     text += "</tr></thead>\n<tbody>\n";
     for (const auto& row : sheet.rows) add(row);
     text += "</tbody>\n";
@@ -120,7 +115,7 @@ std::string as_html(const Sheet& sheet) {
         text += "</tfoot>\n";
     }
     text += "</table>\n";
-    for (const std::string& note : sheet.notes) text += "<p>" + html_escaped(note) + "</p>\n";
+    for (const std::string& note : sheet.notes) text += "<p>" + markup_escaped(note) + "</p>\n";
     return text;
 }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/markup.h"
 #include "core/text.h"
 
 namespace fovea {
@@ -58,7 +59,7 @@ std::string line_chart(const ChartSpec& spec, const std::vector<Series>& series)
     const double top = names > 0 ? 46 : 30;
     std::string svg = fmt::format("<svg xmlns=\"http://www.w3.org/2000/svg\" x=\"{0:g}\" y=\"{1:g}\" width=\"{2:g}\" height=\"{3:g}\" viewBox=\"0 0 {2:g} {3:g}\" font-family=\"sans-serif\" "
                                   "font-size=\"11\">\n<rect width=\"{2:g}\" height=\"{3:g}\" fill=\"white\"/>\n<text x=\"{4:g}\" y=\"18\" font-size=\"13\" font-weight=\"bold\">{5}</text>\n",
-                                  spec.x, spec.y, spec.width, spec.height, left, escaped(spec.title));
+                                  spec.x, spec.y, spec.width, spec.height, left, markup_escaped(spec.title));
     if (up.is_empty()) return svg + fmt::format("<text x=\"{:g}\" y=\"{:g}\" fill=\"#777\">no data yet</text>\n</svg>\n", left, spec.height / 2);
     if (across.high == across.low) across.low -= 0.5, across.high += 0.5;
     if (spec.is_share) up.low = std::min(up.low, 0.0);
@@ -78,13 +79,13 @@ std::string line_chart(const ChartSpec& spec, const std::vector<Series>& series)
     for (double x = std::ceil(across.low / across_step - 1e-9) * across_step; x <= across.high + across_step * 1e-9; x += across_step)
         svg += fmt::format("<line x1=\"{0:.1f}\" y1=\"{1:g}\" x2=\"{0:.1f}\" y2=\"{2:g}\" stroke=\"#eee\"/><text x=\"{0:.1f}\" y=\"{3:g}\" text-anchor=\"middle\">{4:g}</text>\n", x_of(x), top, spec.height - bottom,
                            spec.height - bottom + 15, std::abs(x) < across_step * 1e-9 ? 0 : x);
-    svg += fmt::format("<text x=\"{:.1f}\" y=\"{:g}\" text-anchor=\"middle\" fill=\"#555\">{}</text>\n", (left + spec.width - right) / 2, spec.height - 8, escaped(spec.x_title));
+    svg += fmt::format("<text x=\"{:.1f}\" y=\"{:g}\" text-anchor=\"middle\" fill=\"#555\">{}</text>\n", (left + spec.width - right) / 2, spec.height - 8, markup_escaped(spec.x_title));
 
     double name_x = left;
     for (const Series& line : lines) {
         if (names > 0) {
             svg += fmt::format("<line x1=\"{:g}\" y1=\"32\" x2=\"{:g}\" y2=\"32\" stroke=\"{}\" stroke-width=\"{:g}\"/><text x=\"{:g}\" y=\"36\">{}</text>\n", name_x, name_x + 16, line.colour, line.width, name_x + 20,
-                               escaped(line.name));
+                               markup_escaped(line.name));
             name_x += 34 + 6.2 * static_cast<double>(line.name.size());
         }
         std::string path;
@@ -102,7 +103,7 @@ std::string line_chart(const ChartSpec& spec, const std::vector<Series>& series)
             only = point;
         }
         if (shown == 0) continue;
-        const std::string tip = fmt::format("<title>{}</title>", escaped(line.name));
+        const std::string tip = fmt::format("<title>{}</title>", markup_escaped(line.name));
         if (shown == 1) svg += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\" fill=\"{}\">{}</circle>\n", x_of(only.first), y_of(height_of(only.second)), line.colour, tip);
         else svg += fmt::format("<path d=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"{:g}\" stroke-linejoin=\"round\">{}</path>\n", path, line.colour, line.width, tip);
     }
@@ -111,12 +112,6 @@ std::string line_chart(const ChartSpec& spec, const std::vector<Series>& series)
 
 std::string rainbow(std::size_t index, std::size_t count) {
     return fmt::format("hsl({:.0f},75%,42%)", 240 - (count > 1 ? 240.0 * static_cast<double>(index) / static_cast<double>(count - 1) : 0));
-}
-
-std::string escaped(std::string_view text) {
-    std::string safe;
-    for (const char c : text) safe += c == '&' ? "&amp;" : c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '"' ? "&quot;" : std::string(1, c);
-    return safe;
 }
 
 }  // namespace fovea

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -26,7 +25,5 @@ struct ChartSpec {
 
 /// Colour `index` of `count` from blue (first) to red (last).
 [[nodiscard]] std::string rainbow(std::size_t index, std::size_t count);
-/// & < > " as entities.
-[[nodiscard]] std::string escaped(std::string_view text);
 
 }  // namespace fovea

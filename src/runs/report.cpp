@@ -1,6 +1,7 @@
 // One run as one HTML page: text, inline SVG, and pictures as data URIs, so that it works without a network.
 #include <algorithm>
 
+#include "core/markup.h"
 #include "fovea/image.h"
 #include "fovea/io.h"
 #include "runs/chart.h"
@@ -30,7 +31,7 @@ std::string base64(const std::vector<std::byte>& bytes) {
 }
 
 std::string picture(const Image& image, std::string_view what) {
-    return fmt::format("<img class=\"pixels\" width=\"{}\" height=\"{}\" alt=\"{}\" src=\"data:image/png;base64,{}\">", image.width, image.height, escaped(what), base64(encode_png(image)));
+    return fmt::format("<img class=\"pixels\" width=\"{}\" height=\"{}\" alt=\"{}\" src=\"data:image/png;base64,{}\">", image.width, image.height, markup_escaped(what), base64(encode_png(image)));
 }
 
 std::string class_name(const RunRecord& run, std::int64_t index) {
@@ -40,7 +41,7 @@ std::string class_name(const RunRecord& run, std::int64_t index) {
 std::string facts_table(const std::vector<std::pair<std::string, std::string>>& facts) {
     std::string html = "<table>\n";
     for (const auto& [key, value] : facts)
-        if (!value.empty()) html += fmt::format("<tr><th>{}</th><td>{}</td></tr>\n", escaped(key), escaped(value));
+        if (!value.empty()) html += fmt::format("<tr><th>{}</th><td>{}</td></tr>\n", markup_escaped(key), markup_escaped(value));
     return html + "</table>\n";
 }
 
@@ -50,9 +51,9 @@ std::string setting(const RunRecord& run, std::string_view key) {
 }
 
 std::string heading(const RunRecord& run) {
-    std::string html = fmt::format("<h1>{}</h1>\n<p class=\"muted\">{} on {}; {}{}</p>\n", escaped(run.name), escaped(run.model), escaped(run.dataset), escaped(run.status),
-                                   run.why.empty() ? "" : ": " + escaped(run.why));
-    const auto tile = [&](const std::string& value, const std::string& what) { html += fmt::format("<div><div class=\"big\">{}</div><div class=\"muted\">{}</div></div>\n", escaped(value), escaped(what)); };
+    std::string html = fmt::format("<h1>{}</h1>\n<p class=\"muted\">{} on {}; {}{}</p>\n", markup_escaped(run.name), markup_escaped(run.model), markup_escaped(run.dataset), markup_escaped(run.status),
+                                   run.why.empty() ? "" : ": " + markup_escaped(run.why));
+    const auto tile = [&](const std::string& value, const std::string& what) { html += fmt::format("<div><div class=\"big\">{}</div><div class=\"muted\">{}</div></div>\n", markup_escaped(value), markup_escaped(what)); };
     html += "<div class=\"row\">\n";
     if (const RunEpoch* best = run.best()) tile(metric_text(run, *best), fmt::format("best {} (epoch {})", run.evaluation || best->top1 ? run.metric : "training accuracy", best->epoch));
     tile(fmt::format("{} of {}", run.epochs.size(), run.epochs_wanted), "epochs");
@@ -113,7 +114,7 @@ std::string gradient_flow(const RunRecord& run) {
                        "from the first layer (blue) to the last (red).</p>\n<div class=\"row\">\n" +
                        line_chart({.title = "Over the epochs", .x_title = "epoch", .is_logarithmic = true}, over_time) +
                        line_chart({.title = "By depth", .x_title = "layer", .is_logarithmic = true}, depths) + "</div>\n<details><summary>after the last epoch</summary><table>\n";
-    for (const auto& [layer, norm] : layers) html += fmt::format("<tr><td>{}</td><td class=\"n\">{:.3e}</td></tr>\n", escaped(layer), norm);
+    for (const auto& [layer, norm] : layers) html += fmt::format("<tr><td>{}</td><td class=\"n\">{:.3e}</td></tr>\n", markup_escaped(layer), norm);
     return html + "</table></details>\n";
 }
 
@@ -136,7 +137,7 @@ std::string unit_health(const RunRecord& run) {
                        chart("Dead units", &RunProbe::Activation::dead) + chart("Outputs that are 0", &RunProbe::Activation::zero) + chart("Saturated outputs", &RunProbe::Activation::saturated) +
                        "</div>\n<details><summary>after the last epoch</summary><table>\n<tr><th>layer</th><th>op</th><th class=\"n\">dead</th><th class=\"n\">0</th><th class=\"n\">saturated</th></tr>\n";
     for (const auto& a : layers)
-        html += fmt::format("<tr><td>{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>\n", escaped(a.layer), escaped(a.op), percent_text(a.dead), percent_text(a.zero),
+        html += fmt::format("<tr><td>{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>\n", markup_escaped(a.layer), markup_escaped(a.op), percent_text(a.dead), percent_text(a.zero),
                             percent_text(a.saturated));
     return html + "</table></details>\n";
 }
@@ -164,12 +165,12 @@ std::string confusion_cells(const RunRecord& run, const ConfusionMatrix& matrix,
     std::string svg = fmt::format("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0:g}\" height=\"{1:g}\" viewBox=\"0 0 {0:g} {1:g}\" font-family=\"sans-serif\" font-size=\"11\">\n", left + side + 60, top + side + 8);
     for (std::int64_t y = 0; y < classes; ++y) {
         const double middle = (static_cast<double>(y) + 0.5) * cell;
-        const std::string name = escaped(class_name(run, y).substr(0, 20));
+        const std::string name = markup_escaped(class_name(run, y).substr(0, 20));
         svg += fmt::format("<text x=\"{:g}\" y=\"{:g}\" text-anchor=\"end\">{}</text><text transform=\"translate({:g} {:g}) rotate(-45)\">{}</text>\n", left - 6, top + middle + 4, name, left + middle, top - 6, name);
         for (std::int64_t x = 0; x < classes; ++x) {
             const double depth = std::sqrt(share(y, x)), x0 = left + static_cast<double>(x) * cell;
             svg += fmt::format("<rect x=\"{:g}\" y=\"{:g}\" width=\"{:g}\" height=\"{:g}\" fill=\"{}\" fill-opacity=\"{:.3f}\" stroke=\"#ddd\"><title>{} taken for {}: {}</title></rect>", x0, top + middle - cell / 2,
-                               cell, cell, x == y ? "#1d4e89" : "#b2182b", depth, name, escaped(class_name(run, x)), matrix.at(y, x));
+                               cell, cell, x == y ? "#1d4e89" : "#b2182b", depth, name, markup_escaped(class_name(run, x)), matrix.at(y, x));
             if (matrix.at(y, x) > 0)
                 svg += fmt::format("<text x=\"{:g}\" y=\"{:g}\" text-anchor=\"middle\" fill=\"{}\">{}</text>\n", x0 + cell / 2, top + middle + 4, depth > 0.6 ? "white" : "#222", matrix.at(y, x));
         }
@@ -194,18 +195,18 @@ std::string confusion(const RunRecord& run) {
     pairs.resize(std::min<std::size_t>(pairs.size(), 12));
     std::string html = fmt::format("<h2>Confusion matrix</h2>\n<p class=\"muted\">{} pictures of {}: accuracy {}, loss {}. Rows: what a picture shows; columns: the answer; the darker, the larger its share of the "
                                    "row.</p>\n<div class=\"row\"><div>\n",
-                                   with_commas(run.evaluation->images), escaped(run.evaluated_on), percent_text(run.evaluation->top1), number_text(run.evaluation->loss)) +
+                                   with_commas(run.evaluation->images), markup_escaped(run.evaluated_on), percent_text(run.evaluation->top1), number_text(run.evaluation->loss)) +
                        confusion_cells(run, matrix, totals) + "</div>\n";
     if (!pairs.empty()) {
         html += "<table><tr><th>most often taken</th><th>for</th><th class=\"n\">pictures</th></tr>\n";
         for (const Pair& pair : pairs)
-            html += fmt::format("<tr><td>{}</td><td>{}</td><td class=\"n\">{}</td></tr>\n", escaped(class_name(run, pair.label)), escaped(class_name(run, pair.predicted)), with_commas(pair.count));
+            html += fmt::format("<tr><td>{}</td><td>{}</td><td class=\"n\">{}</td></tr>\n", markup_escaped(class_name(run, pair.label)), markup_escaped(class_name(run, pair.predicted)), with_commas(pair.count));
         html += "</table>\n";
     }
     html += "</div>\n<details><summary>by class</summary><table><tr><th>class</th><th class=\"n\">pictures</th><th class=\"n\">recognised</th><th class=\"n\">answers that are right</th></tr>\n";
     const std::vector<double> recall = matrix.recall(), precision = matrix.precision();
     for (std::size_t i = 0; i < recall.size(); ++i)
-        html += fmt::format("<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>\n", escaped(class_name(run, static_cast<std::int64_t>(i))), with_commas(totals[i]),
+        html += fmt::format("<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>\n", markup_escaped(class_name(run, static_cast<std::int64_t>(i))), with_commas(totals[i]),
                             percent_text(recall[i]), percent_text(precision[i]));
     return html + "</table></details>\n";
 }
@@ -226,7 +227,7 @@ std::string mistakes(const RunRecord& run, const DatasetPtr& validation) {
         html += "<div class=\"tile\">";
         if (has_pictures && m.index >= 0 && m.index < validation->size())
             if (const std::optional<Sample> sample = validation->try_get(m.index)) html += picture(thumbnail(sample->image), fmt::format("picture {}", m.index)) + "<br>";
-        html += fmt::format("<b>{}</b> {}<br>taken for <b>{}</b> {}<br><span class=\"muted\">no. {}{}</span></div>\n", escaped(class_name(run, m.label)), percent_text(m.of_label), escaped(class_name(run, m.predicted)),
+        html += fmt::format("<b>{}</b> {}<br>taken for <b>{}</b> {}<br><span class=\"muted\">no. {}{}</span></div>\n", markup_escaped(class_name(run, m.label)), percent_text(m.of_label), markup_escaped(class_name(run, m.predicted)),
                             percent_text(m.of_predicted), m.index, has_pictures ? "" : " of the set");
     }
     return html + "</div>\n";
@@ -240,7 +241,7 @@ std::string filters(const RunRecord& run) {
         const Tensor& weight = parameters.at(name);
         if (weight.shape().rank() != 4 || name.starts_with(optimizer_prefix)) continue;
         if (weight.elements() / (weight.shape()[2] * weight.shape()[3]) > 4096) return {};  // no first layer of a network for pictures
-        return fmt::format("<h2>Filters of the first layer</h2>\n<p class=\"muted\">{} {}, each stretched from its least to its largest weight.</p>\n", escaped(name), escaped(weight.shape().str())) +
+        return fmt::format("<h2>Filters of the first layer</h2>\n<p class=\"muted\">{} {}, each stretched from its least to its largest weight.</p>\n", markup_escaped(name), markup_escaped(weight.shape().str())) +
                picture(filter_grid(weight), name);
     }
     return {};
@@ -260,14 +261,14 @@ std::string facts(const RunRecord& run) {
                                                                       {"memory", memory.empty() ? "" : human_bytes(std::stod(memory))},
                                                                       {"system", setting(run, "machine.system")}});
     html += "<details><summary>all settings</summary>\n" + facts_table(run.settings) + "</details>\n";
-    if (!run.recipe.empty()) html += "<details><summary>recipe</summary><pre>" + escaped(run.recipe) + "</pre></details>\n";
+    if (!run.recipe.empty()) html += "<details><summary>recipe</summary><pre>" + markup_escaped(run.recipe) + "</pre></details>\n";
     return html;
 }
 
 }  // namespace
 
 std::string report_html(const RunRecord& run, const DatasetPtr& validation) {
-    return fmt::format("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>{}</title>\n<link rel=\"icon\" href=\"data:,\">\n<style>{}</style>\n</head>\n<body>\n", escaped(run.name), style) +
+    return fmt::format("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>{}</title>\n<link rel=\"icon\" href=\"data:,\">\n<style>{}</style>\n</head>\n<body>\n", markup_escaped(run.name), style) +
            heading(run) + curves(run) + gradient_flow(run) + unit_health(run) + confusion(run) + mistakes(run, validation) + filters(run) + facts(run) + "</body>\n</html>\n";
 }
 
