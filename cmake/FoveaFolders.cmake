@@ -28,6 +28,13 @@ function(fovea_generate_recipe_list out)
   file(CONFIGURE OUTPUT ${out} CONTENT "${text}" @ONLY)
 endfunction()
 
+# Headers that nearly every file includes, parsed once per target instead of once per file: a third of a build's time. Each file still names
+# what it uses; a build with -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON shows whether it does. Further headers of a target follow its name.
+function(fovea_precompile target)
+  target_precompile_headers(${target} PRIVATE <algorithm> <array> <cmath> <cstdint> <cstring> <filesystem> <functional> <map> <memory> <numeric> <optional> <ranges> <set> <span>
+    <string> <string_view> <utility> <variant> <vector> <fmt/format.h> <fmt/ranges.h> ${ARGN})
+endfunction()
+
 function(fovea_library_from_folders)
   add_library(fovea)
   add_library(fovea::fovea ALIAS fovea)
@@ -54,6 +61,12 @@ function(fovea_library_from_folders)
     target_compile_features(fovea_${folder} PUBLIC cxx_std_20)
     fovea_warnings(fovea_${folder})
     fovea_folder_dependencies(${folder})
+    list(LENGTH sources count)
+    if(folder STREQUAL "ops")
+      fovea_precompile(fovea_ops <fovea/ops.h> <graph/op.h>)
+    elseif(count GREATER 8)
+      fovea_precompile(fovea_${folder})
+    endif()
     target_sources(fovea PRIVATE $<TARGET_OBJECTS:fovea_${folder}>)
   endforeach()
   target_include_directories(fovea PUBLIC
@@ -67,6 +80,7 @@ function(fovea_internal target)
   target_link_libraries(${target} PRIVATE fovea ${FOVEA_HEADER_LIBRARIES} ${FOVEA_LINK_LIBRARIES})
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/src)
   target_include_directories(${target} SYSTEM PRIVATE ${PROJECT_BINARY_DIR}/generated/protobuf)
-  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
+  # The undefined-behaviour checks of a sanitizer build belong into the library; in tests they only triple the time to compile.
+  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1> -fno-sanitize=undefined)
   fovea_warnings(${target})
 endfunction()

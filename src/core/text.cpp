@@ -33,9 +33,13 @@ std::vector<std::string> nearest_names(std::string_view wanted, const std::vecto
 }
 
 std::string with_commas(std::int64_t value) {
-    std::string digits = std::to_string(value < 0 ? -value : value);
-    for (auto i = static_cast<std::ptrdiff_t>(digits.size()) - 3; i > 0; i -= 3) digits.insert(static_cast<std::size_t>(i), ",");
-    return value < 0 ? "-" + digits : digits;
+    const std::string digits = std::to_string(value);
+    std::string text;
+    for (std::size_t i = 0; i < digits.size(); ++i) {
+        if (i > 0 && digits[i - 1] != '-' && (digits.size() - i) % 3 == 0) text += ',';
+        text += digits[i];
+    }
+    return text;
 }
 
 std::string human_bytes(double bytes) {
