@@ -3,7 +3,7 @@
 #include <array>
 #include <set>
 
-#include "runs/chart.h"
+#include "explain/chart.h"
 #include "runs/text.h"
 
 namespace fovea {

@@ -4,7 +4,7 @@
 #include "core/markup.h"
 #include "fovea/image.h"
 #include "fovea/io.h"
-#include "runs/chart.h"
+#include "explain/chart.h"
 #include "runs/text.h"
 
 namespace fovea {

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "fovea/runs.h"
-#include "runs/chart.h"
+#include "explain/chart.h"
 #include "train/small_run.h"
 
 namespace fovea {

@@ -17,6 +17,8 @@ struct ChartSpec {
     std::string title, x_title;
     bool is_logarithmic = false;  ///< the y axis
     bool is_share = false;        ///< y in 0..1, shown in percent
+    bool is_from_zero = false;    ///< the y axis begins at 0
+    bool has_marks = false;       ///< a dot at each point, its values as a tooltip
     double x = 0, y = 0;          ///< place in an enclosing SVG
     double width = 460, height = 280;
 };

@@ -1,4 +1,4 @@
-#include "runs/chart.h"
+#include "explain/chart.h"
 
 #include <algorithm>
 #include <cmath>
@@ -62,7 +62,7 @@ std::string line_chart(const ChartSpec& spec, const std::vector<Series>& series)
                                   spec.x, spec.y, spec.width, spec.height, left, markup_escaped(spec.title));
     if (up.is_empty()) return svg + fmt::format("<text x=\"{:g}\" y=\"{:g}\" fill=\"#777\">no data yet</text>\n</svg>\n", left, spec.height / 2);
     if (across.high == across.low) across.low -= 0.5, across.high += 0.5;
-    if (spec.is_share) up.low = std::min(up.low, 0.0);
+    if (spec.is_share || spec.is_from_zero) up.low = std::min(up.low, 0.0);
     if (spec.is_logarithmic) up.low = std::floor(up.low), up.high = std::max(up.low + 1, std::ceil(up.high));
     else if (up.high == up.low) up.low -= 0.5 * std::max(1e-9, std::abs(up.low)), up.high += 0.5 * std::max(1e-9, std::abs(up.high));
     const auto x_of = [&](double x) { return left + (x - across.low) / (across.high - across.low) * (spec.width - left - right); };
@@ -101,11 +101,14 @@ std::string line_chart(const ChartSpec& spec, const std::vector<Series>& series)
             is_down = true;
             ++shown;
             only = point;
+            if (spec.has_marks)
+                svg += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\" fill=\"{}\"><title>{:g}: {:.6g}</title></circle>\n", x_of(point.first), y_of(height_of(point.second)), line.colour, point.first,
+                                   point.second);
         }
         if (shown == 0) continue;
         const std::string tip = fmt::format("<title>{}</title>", markup_escaped(line.name));
-        if (shown == 1) svg += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\" fill=\"{}\">{}</circle>\n", x_of(only.first), y_of(height_of(only.second)), line.colour, tip);
-        else svg += fmt::format("<path d=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"{:g}\" stroke-linejoin=\"round\">{}</path>\n", path, line.colour, line.width, tip);
+        if (shown == 1 && !spec.has_marks) svg += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\" fill=\"{}\">{}</circle>\n", x_of(only.first), y_of(height_of(only.second)), line.colour, tip);
+        if (shown > 1) svg += fmt::format("<path d=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"{:g}\" stroke-linejoin=\"round\">{}</path>\n", path, line.colour, line.width, tip);
     }
     return svg + "</svg>\n";
 }
