@@ -249,7 +249,9 @@ void max_pool(const OnnxNode& n) {
     attributes.push_back({"dilations", n.attrs().integers("dilation")});
     const Value y(&n.node().inputs[0].graph(), n.node().id, 0);
     std::vector<std::string> outputs{n.writer().name(y)};
-    // The second output is only named where something reads it: most readers are faster without.
+    // The second output is only named where something reads it: most readers are faster without. And behind a map padded by a value:
+    // optimisers (ONNX Runtime 1.30, onnxsim) fold that into a pool of one output, which pads by less than any value.
+    if (n.node().inputs[0].node().op->name == "pad" && n.node().inputs[0].node().attrs.text("mode") == "constant") outputs.push_back(n.writer().name(y.sibling(1)));
     for (const Node& other : y.graph().nodes())
         if (std::ranges::find(other.inputs, y.sibling(1)) != other.inputs.end() && outputs.size() == 1) outputs.push_back(n.writer().name(y.sibling(1)));
     n.writer().add("MaxPool", {n.in(0)}, attributes, outputs, n.node().path);

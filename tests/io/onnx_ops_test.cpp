@@ -128,6 +128,8 @@ void add_layers(OpsNetwork& n) {
 void add_pools(OpsNetwork& n) {
     const Value& x = n.x;
     n.add("max_pool", max_pool(x, {.kernel = {3, 2}, .stride = 2, .pad = {1, 0}}));
+    // All below zero, so that the zeros around win: optimisers that fold them into the pool lose them.
+    n.add("max_pool_of_zeros_around", max_pool(pad(x - 4.0, Pad4(1, 1, 1, 1)), {.kernel = 3, .stride = 2}));
     n.add("max_pool_ceil", max_pool(x, {.kernel = 2, .stride = 2, .ceil = true}));
     n.add("max_pool_ceil_pad", max_pool(x, {.kernel = 3, .stride = 2, .pad = 1, .ceil = true}));
     n.add("avg_pool", avg_pool(x, {.kernel = 3, .stride = 2, .pad = 1}));
