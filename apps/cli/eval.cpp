@@ -1,4 +1,4 @@
-// fovea eval RUN|WEIGHTS [RUN ...] --data cifar10:DIR [--crops 10] [--scales 256,288]
+// fovea eval RUN|WEIGHTS [RUN ...] --data cifar10:DIR [--crops 10] [--scales 256,288] [--precision bf16 --against f32]
 
 #include <algorithm>
 
@@ -16,7 +16,7 @@ namespace {
 struct EvalArguments {
     Common common;
     std::vector<std::string> paths;
-    std::string crops = "1", data, model, checkpoint = "last", split = "test";
+    std::string crops = "1", data, model, checkpoint = "last", split = "test", against;
     Computing computing;
     std::vector<std::int64_t> scales;
     std::int64_t batch = 256, topk = 5;
@@ -55,6 +55,23 @@ Evaluation measure(const std::vector<Network>& networks, const DatasetPtr& data,
     return evaluate_views(members, data, views, spec);
 }
 
+/// The same pictures in another precision: how many keep their answer, and how far the scores move.
+void compare_precisions(const EvalArguments& a, const Network& network, const DatasetPtr& data, const EvaluateSpec& spec) {
+    if (a.paths.size() > 1 || a.crops != "1" || !a.scales.empty()) throw ArgumentError("--against compares one network on its usual view: leave --crops, --scales and further networks out");
+    CompileOptions against = spec.compile;
+    against.precision = precision_named(a.against);
+    if (const std::string why = unmet_precision(against); !why.empty()) note(why);
+    const Agreement found = agreement(network.graph, network.parameters, data, spec, against);
+    for (const std::string& damaged : data->damaged()) note(damaged + "; left out");
+    const double share = static_cast<double>(found.same_top1) / static_cast<double>(std::max<std::int64_t>(1, found.images));
+    if (a.common.json)
+        print_document({{"command", "eval"}, {"model", network.model}, {"weights", a.paths.front()}, {"data", data->name()}, {"precision", name_of(spec.compile.precision)}, {"against", a.against},
+                        {"images", found.images}, {"same_top1", found.same_top1}, {"relative_l2", found.relative_l2}, {"worst_relative_l2", found.worst_l2}});
+    else
+        fmt::print("{} on {}, {} against {}: {} of {} images keep their class ({:.2f} %); the scores move by {:.2e} (relative L2), those of the worst image by {:.2e}\n", network.model, data->name(),
+                   name_of(spec.compile.precision), a.against, commas(found.same_top1), commas(found.images), share * 100, found.relative_l2, found.worst_l2);
+}
+
 void eval(const EvalArguments& a) {
     a.common.apply();
     std::vector<Network> networks;
@@ -74,6 +91,7 @@ void eval(const EvalArguments& a) {
     spec.loss = loss_of(network);
     spec.lowest_wins = lowest_wins(network);
     spec.compile = a.computing.noted_options();
+    if (!a.against.empty()) return compare_precisions(a, network, data, spec);
     const Evaluation result = measure(networks, data, {.crops = a.crops == "dense" ? 0 : std::stoll(a.crops), .scales = a.scales}, spec);
     const std::string weights = fmt::format("{}", fmt::join(a.paths, ", ")), what = networks.size() == 1 ? network.model : fmt::format("{} networks", networks.size());
     for (const std::string& damaged : data->damaged()) note(damaged + "; left out");
@@ -126,6 +144,7 @@ void add_eval(CLI::App& app) {
     command->add_option("--topk", a->topk, "k of the top-k accuracy")->check(CLI::Range(1, 1'000'000));
     command->add_option("--loader-threads", a->loader_threads, "Threads that prepare pictures")->check(CLI::Range(0, 256));
     a->computing.add_to(*command);
+    command->add_option("--against", a->against, "Compare with another precision in place of the labels: equal answers, distance of the scores")->check(CLI::IsMember({"f32", "bf16"}));
     a->preprocess.add_to(*command);
     a->common.add_to(*command);
     command->callback([a] { eval(*a); });

@@ -86,6 +86,16 @@ struct EvaluateSpec {
 /// Runs a network with the input "image" and the output that scores_of() finds over a data set, compiled for inference.
 [[nodiscard]] Evaluation evaluate(const Graph& network, const Parameters& parameters, DatasetPtr dataset, const EvaluateSpec& spec = {});
 
+/// How far two ways to compute one network give the same answers.
+struct Agreement {
+    std::int64_t images = 0;
+    std::int64_t same_top1 = 0;
+    double relative_l2 = 0;  ///< of all scores together: |a - b| / |b|
+    double worst_l2 = 0;     ///< of one picture's
+};
+/// The scores under spec.compile (a) beside those under `against` (b), on a data set; spec.loss is not asked.
+[[nodiscard]] Agreement agreement(const Graph& network, const Parameters& parameters, const DatasetPtr& dataset, const EvaluateSpec& spec, const CompileOptions& against);
+
 // ---- checkpoints ----------------------------------------------------------------------------
 
 /// Everything a run needs to go on, or a user to predict. On disk: safetensors; `facts` is JSON text under the metadata key "fovea".
