@@ -377,6 +377,7 @@ struct Recipe {
     std::int64_t swa_from = 0;              ///< average.swa_from
     std::int64_t patience = 0;
     double min_delta = 0, time_budget_minutes = 0;
+    std::int64_t probe = FitSpec{}.probe;
 };
 
 /// Reads TOML. Throws FormatError with the line where the text is no TOML, ArgumentError for an unknown key (with the nearest), a value of

@@ -177,6 +177,7 @@ void check(const Recipe& r) {
     require<ArgumentError>(r.step.accumulate >= 1, "accumulate is at least 1, got {}", r.step.accumulate);
     require<ArgumentError>(r.patience >= 0 && r.min_delta >= 0 && r.time_budget_minutes >= 0, "patience, min_delta and time_budget_minutes are at least 0 (0 is off), got {}, {} and {}", r.patience,
                            r.min_delta, r.time_budget_minutes);
+    require<ArgumentError>(r.probe >= 0, "probe is a number of pictures, 0 for none, got {}", r.probe);
     require<ArgumentError>(r.min_delta == 0 || r.patience > 0, "min_delta = {} needs patience: without it nothing ends early", r.min_delta);
     for (const ParameterGroup& group : r.step.groups) require<ArgumentError>(!group.parameters.empty(), "groups.{} needs parameters: the names it is for", group.name);
     if (const auto* cosine = std::get_if<Cosine>(&schedule.kind))
@@ -212,6 +213,7 @@ FitSpec fit_spec(const Recipe& r) {
     spec.patience = r.patience;
     spec.min_delta = r.min_delta;
     spec.time_budget_minutes = r.time_budget_minutes;
+    spec.probe = r.probe;
     spec.recipe = to_toml(r);
     return spec;
 }

@@ -38,6 +38,7 @@ template <class R, class Visit> void visit_recipe(R& r, Visit&& visit) {
     visit("patience", r.patience);
     visit("min_delta", r.min_delta);
     visit("time_budget_minutes", r.time_budget_minutes);
+    visit("probe", r.probe);
     visit("network.dropout", r.dropout);
     visit("network.drop_path", r.drop_path);
     visit("network.width_multiplier", r.width_multiplier);

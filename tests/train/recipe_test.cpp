@@ -89,6 +89,8 @@ TEST(Recipe, HasGroupsAveragesAndLookahead) {
     EXPECT_EQ(refused("[groups.head]\nlr = 2"), "recipe 'r': groups.head needs parameters: the names it is for");
     EXPECT_EQ(refused("[average]\nema = 0.9\nswa_from = 2"), "recipe 'r': average.swa_from and average.ema both average the weights: leave one out");
     EXPECT_EQ(refused("[average]\nswa_from = 20"), "recipe 'r': average.swa_from = 20 lies beyond the last of 10 epochs: nothing would be averaged");
+    EXPECT_EQ(refused("probe = -1"), "recipe 'r': probe is a number of pictures, 0 for none, got -1");
+    EXPECT_EQ(fit_spec(parse_recipe("probe = 0", "r")).probe, 0);
     EXPECT_EQ(refused("min_delta = 0.1"), "recipe 'r': min_delta = 0.1 needs patience: without it nothing ends early");
 }
 
