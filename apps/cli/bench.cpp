@@ -122,7 +122,7 @@ Bench bench_problem(const BenchArguments& a) {
 }
 
 /// The network on grids: those of the file where `fovea quantize` wrote it, of random pictures otherwise, which is as fast.
-Graph in_int8(const Network& network, std::uint64_t seed) {
+Graph in_int8(const Network& network, const std::string& file, std::uint64_t seed) {
     for (const Node& node : network.graph.nodes())
         if (op_name(node) == "fake_quantize") return network.graph.clone();
     note(fmt::format("'{}' has no grids for int8: calibrated on random input, so its answers mean nothing; 'fovea quantize' makes real ones", network.model));
@@ -132,7 +132,9 @@ Graph in_int8(const Network& network, std::uint64_t seed) {
     Tensor batch(shape);
     const Rng rng(seed, hash_name("image"));
     for (std::int64_t i = 0; i < batch.elements(); ++i) batch.data<float>()[static_cast<std::size_t>(i)] = static_cast<float>(rng.uniform(static_cast<std::uint64_t>(i)));
-    return quantized(network.graph, calibrate(network.graph, network.parameters, [&](const auto& each) { each(batch); }, {.method = Calibration::minmax}));
+    const QuantizationTable grids = calibrate(network.graph, network.parameters, [&](const auto& each) { each(batch); }, {.method = Calibration::minmax});
+    if (!file.empty()) save_quantized(file, network, grids);
+    return quantized(network.graph, grids);
 }
 
 Bench bench_model(const BenchArguments& a) {
@@ -147,7 +149,7 @@ Bench bench_model(const BenchArguments& a) {
         if (!a.is_training) {
             CompileOptions inference = options;
             inference.inference = true;
-            if (a.computing.precision == "int8") model.graph = in_int8(model, a.common.seed);
+            if (a.computing.precision == "int8") model.graph = in_int8(model, a.quantized, a.common.seed);
             return bench_session(fmt::format("{} {} inference", model.model, image.str()), model.graph, model.parameters, {{"image", image}}, inference, classes, a.common.seed);
         }
         Graph graph = model.graph.clone();
@@ -265,6 +267,7 @@ void add_bench(CLI::App& app) {
     command->add_flag("--no-peak", a->without_peak, "Without the share of the machine's peak, which takes a moment to measure");
     command->add_option("--sessions", a->sessions, "Then so many sessions at once, each called from a thread of its own, beside one alone")->check(CLI::Range(1, 256));
     command->add_option("--answers", a->answers, "Inputs and outputs of one run, as safetensors, to this file");
+    command->add_option("--save-int8", a->quantized, "With --precision int8: the weights and the grids of random input, to this file, which opens without a calibration");
     a->memory.add_to(*command);
     a->computing.add_to(*command, true);
     a->common.add_to(*command);

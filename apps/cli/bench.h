@@ -19,7 +19,7 @@ struct BenchArguments {
     Common common;
     MemoryOptions memory;
     Computing computing;
-    std::string what, trace, answers, sweep, svg;
+    std::string what, trace, answers, sweep, svg, quantized;
     std::vector<double> values;  ///< of a sweep; empty: the usual ones
     std::int64_t batch = 1, size = 0, least_runs = 3, sessions = 1;
     bool is_training = false, profile = false, without_peak = false;

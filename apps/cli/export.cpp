@@ -36,7 +36,7 @@ void write(const ExportArguments& a) {
     options.batch = a.batch;
     options.fold_batch_norm = !a.keep_batch_norm;
     options.name = std::filesystem::path(network.model).stem().string();
-    options.metadata["fovea"] = to_text(CheckpointFacts{.model = network.model, .model_options = network.model_options, .listing = network.listing, .classes = network.classes, .preprocess = network.preprocess});
+    options.metadata["fovea"] = facts_text(network);
     write_onnx(a.out, network.graph, network.parameters, options);
     if (!a.weights.empty()) save_checkpoint({.parameters = network.parameters, .optimizer = {}, .facts = options.metadata["fovea"]}, a.weights);
     const auto bytes = std::filesystem::file_size(a.out);

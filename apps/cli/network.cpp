@@ -49,6 +49,15 @@ Network load_network(const std::string& path, const std::string& model, std::str
     return fovea::load_network(path, {.model = model, .checkpoint = std::string(checkpoint)});
 }
 
+std::string facts_text(const Network& network) {
+    return to_text(CheckpointFacts{.model = network.model, .model_options = network.model_options, .listing = network.listing, .classes = network.classes, .preprocess = network.preprocess, .epoch = network.epoch,
+                                   .step = network.step});
+}
+
+void save_quantized(const std::string& file, const Network& network, const QuantizationTable& grids) {
+    save_safetensors(file, network.parameters, {{"format", "pt"}, {"fovea", facts_text(network)}, {std::string(quantization_key), to_text(grids)}});
+}
+
 LossFunction loss_of(const Network& network) {
     if (network.loss == ModelLoss::cross_entropy) return {};
     return [kind = network.loss](const Value& out, const Value& labels) { return model_loss(kind, out, labels); };

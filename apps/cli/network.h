@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "command.h"
+#include "fovea/calibrate.h"
 #include "fovea/data.h"
 #include "fovea/io.h"
 #include "fovea/models.h"
@@ -27,6 +28,10 @@ namespace fovea::cli {
 /// Parameters to train from: a run's or a weights file's, the layer before the output anew where its shape differs. With `map`
 /// ("source=target" beginnings of names) only what it names is taken. Throws FormatError when anything else does not fit.
 [[nodiscard]] Parameters start_from(const Network& network, const std::string& file, const std::vector<std::string>& map, std::uint64_t seed, LoadReport& report);
+/// What a file of the network says of it beside the tensors.
+[[nodiscard]] std::string facts_text(const Network& network);
+/// Weights and grids in one file, which every command opens as the network in int8.
+void save_quantized(const std::string& file, const Network& network, const QuantizationTable& grids);
 /// How the network's output is trained; empty where that is cross-entropy.
 [[nodiscard]] LossFunction loss_of(const Network& network);
 /// Whether the network gives distances: the smallest is its answer.

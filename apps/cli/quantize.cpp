@@ -54,10 +54,8 @@ void quantize(const QuantizeArguments& a) {
     const QuantizationTable grids = calibrate(network.graph, network.parameters, images, spec);
     const Graph rounded = quantized(network.graph, grids);
     for (const std::string& line : grids.notes) note(line);
-    const std::string facts = to_text(CheckpointFacts{.model = network.model, .model_options = network.model_options, .listing = network.listing, .classes = network.classes, .preprocess = network.preprocess,
-                                                      .epoch = network.epoch, .step = network.step});
-    if (!a.out.empty()) save_safetensors(a.out, network.parameters, {{"format", "pt"}, {"fovea", facts}, {std::string(quantization_key), to_text(grids)}});
-    if (!a.onnx.empty()) write_onnx(a.onnx, rounded, network.parameters, {.name = std::filesystem::path(network.model).stem().string(), .metadata = {{"fovea", facts}}});
+    if (!a.out.empty()) save_quantized(a.out, network, grids);
+    if (!a.onnx.empty()) write_onnx(a.onnx, rounded, network.parameters, {.name = std::filesystem::path(network.model).stem().string(), .metadata = {{"fovea", facts_text(network)}}});
     std::vector<LayerError> errors;
     if (a.has_report || a.common.json) errors = quantization_errors(network.graph, network.parameters, grids, images);
     const DatasetPtr test = a.without_accuracy ? nullptr : open_dataset(a.data, Split::test);
