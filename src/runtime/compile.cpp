@@ -78,13 +78,7 @@ public:
         p_.context.is_read = [this](const Node& node, int output) { return last_reader_.contains({node.id, output}); };
         p_.context.only_reader = [this](const Node& node) { return only_reader(node); };
         for (const ParameterInfo& info : p_.graph.parameters()) p_.context.weight_bytes += static_cast<std::int64_t>(row_major_bytes(info.type, p_.real));
-        const bool is_asked = options.autotune || !options.plan_cache.empty();
-        // Some measured mixes of f32 and bf16 kernels in a training step give other bytes from run to run on two threads, and worse; the cost
-        // model's choices, which every test runs, do not.
-        const bool is_bf16_training = options.precision == Precision::bf16 && !options.inference;
-        if (is_asked && is_bf16_training)
-            p_.fallbacks.push_back("measured plans: for inference and f32; a training step in bf16 keeps the ways that the cost model expects to be fastest");
-        else if (is_asked) {
+        if (options.autotune || !options.plan_cache.empty()) {
             const auto chooser = std::make_shared<Chooser>(*p_.backend, options, p_.precision);
             if (const std::string trouble = chooser->trouble(); !trouble.empty()) p_.fallbacks.push_back(trouble);
             p_.context.choose = [this, chooser](const Node& node, std::vector<Candidate>& candidates, const auto& plan) { return chooser->choose(node, candidates, plan, p_.context); };
@@ -165,19 +159,24 @@ private:
         }
         if (!kernel->fallback.empty()) p_.fallbacks.push_back(kernel->fallback);
         std::vector<int> in;
+        std::vector<const Value*> values;  // of `in`
         for (std::size_t i = 0; i < node.inputs.size(); ++i) {
             const Value& input = node.inputs[i];
+            values.push_back(&input);
             const bool is_absent = input.is_empty() || !node.op->reads_values_of(i) || (node.op->name == "concat" && is_placed(node, static_cast<int>(i)));
             in.push_back(is_absent ? -1 : in_layout(input, kernel->in[i]));
         }
         const Node* last = &node;
         for (const Node* next : kernel->through) {
             for (const Value& input : next->inputs)
-                if (input.is_empty() || input.id() != last->id) in.push_back(input.is_empty() ? -1 : in_layout(input, kernel->in[in.size()]));
+                if (input.is_empty() || input.id() != last->id) {
+                    values.push_back(&input);
+                    in.push_back(input.is_empty() ? -1 : in_layout(input, kernel->in[in.size()]));
+                }
             done_.insert(next->id);
             last = next;
         }
-        add_item(node, *last, std::move(*kernel), std::move(in));
+        add_item(node, *last, std::move(*kernel), std::move(in), values);
     }
 
     void plan_source(const Node& node) {
@@ -303,8 +302,10 @@ private:
         return position > 0 ? position - 1 : 0;
     }
 
-    /// Adds the reorder of buffer `source`, a form of buffer `id`, before item number `position`.
+    /// Adds the reorder of buffer `source`, a form of buffer `id`, before item number `position`, or behind what fills the source.
     int reordered(int source, int id, const Layout& layout, std::size_t position) {
+        for (std::size_t i = p_.items.size(); i > position; --i)
+            if (std::ranges::find(p_.items[i - 1].out, source) != p_.items[i - 1].out.end()) position = i;
         Kernel kernel = p_.backend->reorder(at(source).type, at(source).layout, layout, p_.context);
         const int target = new_buffer(at(source).type, layout, at(source).path);
         reordered_[id].push_back(target);
@@ -327,7 +328,7 @@ private:
     }
 
     /// The kernel of `first` makes the outputs of `node`: the same, or one that the kernel does as well.
-    void add_item(const Node& first, const Node& node, Kernel kernel, std::vector<int> in) {
+    void add_item(const Node& first, const Node& node, Kernel kernel, std::vector<int> in, const std::vector<const Value*>& values) {
         Item item;
         std::uint32_t writes = 0;
         for (const Phase& phase : kernel.phases) writes |= phase.writes;
@@ -343,7 +344,9 @@ private:
             ids_[key(value)] = id;
             sharers_[at(id).root].push_back(key(value));
             item.out.push_back(id);
-            if (o < kernel.in_place.size() && kernel.in_place[o] >= 0) try_in_place(first, value, id, in, kernel.in_place[o]);
+            // With no other node between the kernel's own, nobody but these can read on before the last.
+            const bool is_gapless = node.id - first.id == static_cast<int>(kernel.through.size());
+            if (o < kernel.in_place.size() && kernel.in_place[o] >= 0) try_in_place(is_gapless ? node : first, value, id, in, *values[static_cast<std::size_t>(kernel.in_place[o])], kernel.in_place[o]);
             require(!is_slice(at(id)) || at(id).root != id, "plan: '{}' has no map to be a slice of", node.path);
         }
         item.line = line_of(first, kernel);
@@ -380,11 +383,11 @@ private:
         return is_slice(in) && in.place == Buffer::Place::arena && reads == 1 && !homes_.contains({node.id, 0}) && is_given_up(node, id_of(node.inputs[static_cast<std::size_t>(input)]));
     }
 
-    /// Shares the input's bytes with the output where nobody reads the input afterwards.
-    void try_in_place(const Node& node, const Value& value, int out, const std::vector<int>& ins, int input) {
+    /// Shares the bytes of an input, the value `given`, with the output where nobody reads them after the node.
+    void try_in_place(const Node& node, const Value& value, int out, const std::vector<int>& ins, const Value& given, int input) {
         const int in = ins[static_cast<std::size_t>(input)];
         // A reordered copy may still serve other readers of the same value: only the value's own buffer is given up.
-        if (in < 0 || at(in).root != buffer_of(node.inputs[static_cast<std::size_t>(input)]).root) return;
+        if (in < 0 || at(in).root != buffer_of(given).root) return;
         // The same bytes must not be read through another input as well.
         if (std::ranges::count_if(ins, [&](int other) { return other >= 0 && at(other).root == at(in).root; }) > 1) return;
         if (at(out).root != out || joined_.contains(value.id())) return;  // it lies in a joined map, or is one
