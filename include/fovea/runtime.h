@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "fovea/graph.h"
@@ -98,17 +99,24 @@ public:
         std::string name;
         Type type;
     };
-    [[nodiscard]] const std::vector<Port>& inputs() const;
-    [[nodiscard]] const std::vector<Port>& outputs() const;
+    // A temporary gives copies of its lists: `for (const PlanLine& line : compile(graph).plan())` reads none that has died.
+    [[nodiscard]] const std::vector<Port>& inputs() const&;
+    [[nodiscard]] std::vector<Port> inputs() && { return std::as_const(*this).inputs(); }
+    [[nodiscard]] const std::vector<Port>& outputs() const&;
+    [[nodiscard]] std::vector<Port> outputs() && { return std::as_const(*this).outputs(); }
     /// Parameters and buffers the program reads or updates.
-    [[nodiscard]] const std::vector<ParameterInfo>& parameters() const;
-    [[nodiscard]] const std::vector<PlanLine>& plan() const;
+    [[nodiscard]] const std::vector<ParameterInfo>& parameters() const&;
+    [[nodiscard]] std::vector<ParameterInfo> parameters() && { return std::as_const(*this).parameters(); }
+    [[nodiscard]] const std::vector<PlanLine>& plan() const&;
+    [[nodiscard]] std::vector<PlanLine> plan() && { return std::as_const(*this).plan(); }
     /// The nodes that had a choice.
-    [[nodiscard]] const std::vector<PlanChoice>& choices() const;
+    [[nodiscard]] const std::vector<PlanChoice>& choices() const&;
+    [[nodiscard]] std::vector<PlanChoice> choices() && { return std::as_const(*this).choices(); }
     /// The plan as an aligned table: kernel, layout, fused parts, bytes, remaining reorders, choices, fallbacks.
     [[nodiscard]] std::string explain_plan() const;
     /// "conv2d 'stem': loops (cpu backend has no f64 kernel)", one per node that fell back to the plain loops.
-    [[nodiscard]] const std::vector<std::string>& fallbacks() const;
+    [[nodiscard]] const std::vector<std::string>& fallbacks() const&;
+    [[nodiscard]] std::vector<std::string> fallbacks() && { return std::as_const(*this).fallbacks(); }
     /// The graph after all passes.
     [[nodiscard]] const Graph& graph() const;
     /// Activations and scratch of one session, planned by liveness.
@@ -128,6 +136,8 @@ private:
 class State {
 public:
     explicit State(const Parameters& parameters);
+    /// Takes over the tensors that nobody else holds: large networks are not in memory twice.
+    explicit State(Parameters&& parameters);
     ~State();
     State(State&&) noexcept;
     State& operator=(State&&) noexcept;

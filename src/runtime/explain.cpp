@@ -17,12 +17,12 @@ Precision precision_named(std::string_view name) {
     fail<ArgumentError>("no precision '{}'; there are: f32, f64, bf16", name);
 }
 
-const std::vector<Executable::Port>& Executable::inputs() const { return impl_->inputs; }
-const std::vector<Executable::Port>& Executable::outputs() const { return impl_->outputs; }
-const std::vector<ParameterInfo>& Executable::parameters() const { return impl_->parameters; }
-const std::vector<PlanLine>& Executable::plan() const { return impl_->plan; }
-const std::vector<PlanChoice>& Executable::choices() const { return impl_->choices; }
-const std::vector<std::string>& Executable::fallbacks() const { return impl_->fallbacks; }
+const std::vector<Executable::Port>& Executable::inputs() const& { return impl_->inputs; }
+const std::vector<Executable::Port>& Executable::outputs() const& { return impl_->outputs; }
+const std::vector<ParameterInfo>& Executable::parameters() const& { return impl_->parameters; }
+const std::vector<PlanLine>& Executable::plan() const& { return impl_->plan; }
+const std::vector<PlanChoice>& Executable::choices() const& { return impl_->choices; }
+const std::vector<std::string>& Executable::fallbacks() const& { return impl_->fallbacks; }
 const Graph& Executable::graph() const { return impl_->graph; }
 std::size_t Executable::arena_bytes() const { return impl_->session_bytes(); }
 std::size_t Executable::Impl::session_bytes() const {

@@ -14,15 +14,16 @@ AlignedBytes::AlignedBytes(std::size_t bytes) : bytes_(bytes) {
     if (bytes > 0) data_ = allocate(bytes);
 }
 
-State::State(const Parameters& parameters) : impl_(std::make_unique<Impl>()) {
+State::State(const Parameters& parameters) : State(Parameters(parameters)) {}
+State::State(Parameters&& parameters) : impl_(std::make_unique<Impl>()) {
     for (const std::string& name : parameters.names()) {
-        const Tensor& tensor = parameters.at(name);
+        const Tensor tensor = std::move(parameters.at(name));
         const bool is_real = tensor.dtype() == DType::f32 || tensor.dtype() == DType::f64;
         Impl::Entry entry{.type = {tensor.shape(), is_real ? DType::f32 : tensor.dtype()}, .real = is_real ? tensor.dtype() : DType::f32};
-        if (is_mapped(tensor.raw())) {
+        entry.is_borrowed = is_mapped(tensor.raw());
+        if (entry.is_borrowed || !tensor.is_shared()) {
             const auto keeper = std::make_shared<Tensor>(tensor);
             entry.bytes = AlignedBytes(std::shared_ptr<std::byte[]>(keeper, keeper->raw()), tensor.bytes());
-            entry.is_borrowed = true;
         } else {
             entry.bytes = AlignedBytes(tensor.bytes());
             std::memcpy(entry.bytes.data(), tensor.raw(), tensor.bytes());
