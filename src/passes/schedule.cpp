@@ -48,16 +48,26 @@ Graph schedule_updates(const Graph& graph) {
         }
         return true;
     };
+    // What the caller gives, and numbers made of that (a learning rate), is there from the start: an optimiser is added last.
+    const auto is_early = [&](const Node& node) {
+        if (node.op->name == "input" || node.op->name == "parameter" || node.op->name == "constant") return true;
+        return !node.inputs.empty() && !node.op->is_random && !is_update(node) && std::ranges::all_of(node.outputs, [](const Type& type) { return type.shape.rank() == 0; }) &&
+               std::ranges::all_of(node.inputs, [&](const Value& input) { return input.is_empty() || (emitted[static_cast<std::size_t>(input.id())] && input.shape().rank() == 0); });
+    };
+    for (const Node& node : graph.nodes())
+        if (is_early(node)) emit(node);
     // Updates wait from the start; those whose gradient exists count towards the limit.
     for (const Node& node : graph.nodes())
         if (is_update(node)) waiting.push_back(&node);
     for (const Node& node : graph.nodes()) {
-        if (is_update(node)) continue;
+        if (is_update(node) || emitted[static_cast<std::size_t>(node.id)]) continue;
         emit(node);
         for (int reader : readers[static_cast<std::size_t>(node.id)])
             if (is_update(graph.node(reader)) && !node.inputs.empty())
                 for (const Type& type : node.outputs) waiting_bytes += type.shape.elements() * 4;
         if (waiting_bytes < waiting_bytes_limit) continue;
+        // What the node made is used first: a kernel may do both at once.
+        std::stable_partition(waiting.begin(), waiting.end(), [&](const Node* update) { return std::ranges::find(readers[static_cast<std::size_t>(node.id)], update->id) != readers[static_cast<std::size_t>(node.id)].end(); });
         std::erase_if(waiting, [&](const Node* update) {
             if (!is_ready(*update)) return false;
             emit(*update);

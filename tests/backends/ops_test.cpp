@@ -229,6 +229,11 @@ TEST(CpuMatmul, EqualsTheLoopsInEveryOrientation) {
             const Shape a = ta ? Shape{9, 17} : Shape{17, 9}, b = tb ? Shape{33, 9} : Shape{9, 33};
             expect_cpu_equals_loops({"matmul", {filled(a, "a"), filled(b, "b")}, [=](Graph&, const Xs& x) { return matmul(x[0], x[1], {.transpose_a = ta, .transpose_b = tb}); }});
         }
+    // A second operand beyond a core's cache: the outputs are cut, not the rows.
+    for (bool tb : {false, true})
+        for (std::int64_t m : {1, 9})
+            expect_cpu_equals_loops({"large", {filled({m, 530}, "a"), filled(tb ? Shape{501, 530} : Shape{530, 501}, "b")},
+                                     [=](Graph&, const Xs& x) { return matmul(x[0], x[1], {.transpose_b = tb}); }, false});
     expect_cpu_equals_loops({"batched", {filled({9, 4, 3}, "a"), filled({9, 3, 5}, "b")}, [](Graph&, const Xs& x) { return matmul(x[0], x[1]); }});
 }
 

@@ -232,13 +232,20 @@ std::optional<Kernel> plan_conv2d_backward_input(const Node& node, const PlanCon
 namespace {
 
 /// The pieces of the sum a weight gradient is: a function of shapes alone, so that the order of every sum is.
-std::vector<ConvPiece> pieces_of_sum(const PlanContext& context, const Geometry& g, const Shape& x, const Shape& dy, const Shape& w) {
+struct SumPieces {
+    std::vector<ConvPiece> pieces;
+    bool is_by_rows = false;  ///< the program's parts
+};
+SumPieces pieces_of_sum(const PlanContext& context, const Geometry& g, const Shape& x, const Shape& dy, const Shape& w) {
     ConvLines lines{x[2], dy[2], g.stride[0], (w[2] - 1) * (g.dilation[0] + 1) + 1, g.before[0], 0};
     lines.after = std::max<std::int64_t>(0, (lines.out - 1) * lines.stride + lines.extent - lines.before - lines.in);
-    if (context.is_sharded() && x[0] == context.rows) return row_pieces(context, lines);
+    if (context.is_sharded() && x[0] == context.rows) {
+        const int parts = gradient_parts(context, w.elements(), dy.elements());
+        return parts < context.parts() ? SumPieces{grouped(lines, x[0], parts)} : SumPieces{row_pieces(context, lines), true};
+    }
     constexpr std::int64_t stripe_macs = 4 << 20, most_stripes = 4;
     const std::int64_t macs = dy.elements() / dy[0] * w[1] * w[2] * w[3];
-    return striped(lines, x[0], std::clamp<std::int64_t>(macs / stripe_macs, 1, most_stripes));
+    return {striped(lines, x[0], std::clamp<std::int64_t>(macs / stripe_macs, 1, most_stripes))};
 }
 
 /// The gradient is f32 whatever the maps are.
@@ -247,9 +254,9 @@ std::optional<Kernel> plan_backward_weight(const Node& node, const PlanContext& 
     const Shape &x = node.inputs[0].shape(), &dy = node.inputs[1].shape(), &w = node.outputs[0].shape;
     const bool has_bias = node.outputs.size() > 1;
     if (!g.is_supported || dy.elements() == 0) return {};
-    const bool sharded = context.is_sharded() && x[0] == context.rows, half = element == memory::data_type::bf16;
+    const bool half = element == memory::data_type::bf16;
     const SingleThreaded single;
-    const std::vector<ConvPiece> slabs = pieces_of_sum(context, g, x, dy, w);
+    const auto [slabs, is_by_rows] = pieces_of_sum(context, g, x, dy, w);
     const std::int64_t width_reach = (dy[3] - 1) * g.stride[1] + (w[3] - 1) * (g.dilation[1] + 1) + 1;
     const std::int64_t width_after = std::max<std::int64_t>(0, width_reach - x[3] - g.before[1]);
     // The gradient is wanted as the weight lies, so that the update needs no reorder.
@@ -301,8 +308,8 @@ std::optional<Kernel> plan_backward_weight(const Node& node, const PlanContext& 
     const int parts = static_cast<int>(slabs.size());
     kernel.scratch_bytes = part_bytes * static_cast<std::size_t>(parts);
     const std::int64_t width = half ? 2 : 4, x_line = x[3] * x[1] * width, dy_line = dy[3] * dy[1] * width, x_row = x_line * x[2], dy_row = dy_line * dy[2];  // bytes
-    kernel.phases.push_back({.kind = sharded ? Phase::Kind::rows : Phase::Kind::split, .parts = parts, .row_reads = sharded ? 0b11u : 0u, .writes = 0, .uses_scratch = true,
-                             .run = [=](const KernelArgs& args, const Part& part) {
+    kernel.phases.push_back({.kind = is_by_rows ? Phase::Kind::rows : Phase::Kind::split, .parts = parts, .row_reads = is_by_rows ? 0b11u : 0u, .writes = 0, .uses_scratch = true,
+                             .run = [=, slabs = slabs](const KernelArgs& args, const Part& part) {
                                  std::byte* mine = args.scratch + part_bytes * static_cast<std::size_t>(part.index);
                                  const ConvPiece& slab = slabs[static_cast<std::size_t>(part.index)];
                                  const Sized& s = sized.at(slab.size());

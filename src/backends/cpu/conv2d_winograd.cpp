@@ -1,5 +1,6 @@
 // Which 3 x 3 convolutions (and their gradients) run on our Winograd kernels, and the layout of their transformed weights.
 #include "backends/cpu/choice.h"
+#include "backends/cpu/conv_pieces.h"
 #include "backends/cpu/kernels.h"
 #include "backends/cpu/simd.h"
 #include "backends/cpu/winograd.h"
@@ -193,7 +194,7 @@ namespace {
 /// How the tiles of a weight gradient are cut into parts, and these into blocks.
 struct GradientCut {
     G g;
-    bool is_sharded;
+    bool is_by_rows;  ///< the program's parts
     int parts;
     std::vector<std::int64_t> bounds;  ///< of the parts, in tiles of all samples: a function of shapes alone, and so is the order of every sum
     std::int64_t blocks;
@@ -203,14 +204,15 @@ std::optional<GradientCut> gradient_cut(const Node& node, const PlanContext& con
     const Shape &x = node.inputs[0].shape(), &dy = node.inputs[1].shape(), &w = node.outputs[0].shape;
     const auto g = geometry_of(node, context, w, x, dy, false);
     if (!g) return {};
-    GradientCut cut{.g = *g, .is_sharded = context.is_sharded() && x[0] == context.rows, .parts = 1, .bounds = {}, .blocks = 0};
+    const bool is_sharded = context.is_sharded() && x[0] == context.rows;
     const std::int64_t tiles = g->tiles(), all = x[0] * tiles;
     constexpr std::int64_t few_tiles = 32, most_parts = 4;
-    cut.parts = cut.is_sharded ? context.parts() : static_cast<int>(std::clamp<std::int64_t>(all / few_tiles, 1, most_parts));
+    const int parts = is_sharded ? gradient_parts(context, w.elements(), dy.elements()) : static_cast<int>(std::clamp<std::int64_t>(all / few_tiles, 1, most_parts));
+    GradientCut cut{.g = *g, .is_by_rows = is_sharded && parts == context.parts(), .parts = parts, .bounds = {}, .blocks = 0};
     constexpr std::int64_t cached = 640 << 10, least_block = 32, most_block = 128;  // v and z stay in the second-level cache
     const std::int64_t tile_bytes = G::points * (g->channels + g->outputs) * 4;
     cut.g.block = std::min(std::clamp(cached / tile_bytes, least_block, most_block), all);
-    for (int p = 0; p <= cut.parts; ++p) cut.bounds.push_back(cut.is_sharded ? context.row_bounds[static_cast<std::size_t>(p)] * tiles : all * p / cut.parts);
+    for (int p = 0; p <= cut.parts; ++p) cut.bounds.push_back(cut.is_by_rows ? context.row_bounds[static_cast<std::size_t>(p)] * tiles : all * p / cut.parts);
     for (std::size_t p = 0; p + 1 < cut.bounds.size(); ++p) cut.blocks += (cut.bounds[p + 1] - cut.bounds[p] + cut.g.block - 1) / cut.g.block;
     return cut;
 }
@@ -240,7 +242,7 @@ std::optional<Kernel> plan_winograd_backward_weight(const Node& node, const Plan
     auto cut = gradient_cut(node, context);
     if (!cut) return {};
     G* const g = &cut->g;
-    const bool is_sharded = cut->is_sharded, has_bias = node.outputs.size() > 1;
+    const bool is_by_rows = cut->is_by_rows, has_bias = node.outputs.size() > 1;
     const int parts = cut->parts;
     const std::vector<std::int64_t>& bounds = cut->bounds;
     const bool half = context.stores_bf16;
@@ -255,7 +257,7 @@ std::optional<Kernel> plan_winograd_backward_weight(const Node& node, const Plan
     const std::int64_t count = w.elements(), part_floats = count + (has_bias ? w[0] : 0);
     kernel.scratch_bytes = static_cast<std::size_t>(part_floats * parts) * sizeof(float);
     kernel.workspace_bytes = static_cast<std::size_t>(g->gradient_work()) * sizeof(float);
-    kernel.phases.push_back({.kind = is_sharded ? Phase::Kind::rows : Phase::Kind::split, .parts = parts, .row_reads = is_sharded ? 0b11u : 0u, .writes = 0, .uses_scratch = true,
+    kernel.phases.push_back({.kind = is_by_rows ? Phase::Kind::rows : Phase::Kind::split, .parts = parts, .row_reads = is_by_rows ? 0b11u : 0u, .writes = 0, .uses_scratch = true,
                              .run = [=, bounds = bounds, g = *g](const KernelArgs& args, const Part& part) {
                                  const auto p = static_cast<std::size_t>(part.index);
                                  float* mine = as_f32(args.scratch) + part_floats * part.index;

@@ -55,6 +55,12 @@ std::vector<ConvPiece> striped_gradient(const ConvLines& c, std::int64_t samples
     return pieces.empty() ? grouped(c, samples, samples) : pieces;
 }
 
+int gradient_parts(const PlanContext& context, std::int64_t weights, std::int64_t map_elements) {
+    constexpr int few = 8;
+    constexpr std::int64_t accesses = 3;  // a sum is fetched and written by its part, then read
+    return context.parts() > few && accesses * (context.parts() - few) * weights > map_elements ? few : context.parts();
+}
+
 std::vector<ConvPiece> pieces_of(const PlanContext& context, const ConvLines& lines, bool is_gradient, bool is_sharded, const Shape& made, std::int64_t macs, std::int64_t weights) {
     if (is_sharded) return row_pieces(context, lines);
     // Some 16 us of a core: multiply-adds, or in thin kernels the elements they write. Each piece reads all weights: where they do not

@@ -32,6 +32,10 @@ struct ConvLines {
 /// Whole maps, the samples in `count` groups.
 [[nodiscard]] std::vector<ConvPiece> grouped(const ConvLines& lines, std::int64_t samples, std::int64_t count);
 
+/// Parts of the batch that a weight gradient of so many elements is summed over, of maps dy of so many: the program's, or few of several where
+/// writing and reading each part's sum costs more than what dy has to leave the cache for. A function of shapes alone.
+[[nodiscard]] int gradient_parts(const PlanContext& context, std::int64_t weights, std::int64_t map_elements);
+
 /// The pieces of a node that makes `made` by so many multiply-adds with so many weights: the program's parts where the batch is cut;
 /// of few samples, enough pieces for several threads. A function of shapes alone.
 [[nodiscard]] std::vector<ConvPiece> pieces_of(const PlanContext& context, const ConvLines& lines, bool is_gradient, bool is_sharded, const Shape& made, std::int64_t macs,

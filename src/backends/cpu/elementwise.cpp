@@ -10,8 +10,6 @@ namespace fovea::cpu {
 
 namespace {
 
-using Slice = std::function<void(const KernelArgs&, std::int64_t begin, std::int64_t count)>;
-
 /// A vector kernel for the op on either kind of element, or nothing.
 template <class E> Slice plain_slice(const Node& node) {
     const std::string& op = node.op->name;
@@ -133,6 +131,8 @@ bool takes_bf16(const Node& node, const PlanContext& context) {
 }
 
 }  // namespace
+
+Slice update_slice(const Node& update, DType real) { return loop_slice(update, real); }
 
 bool elementwise_reads_slices(const Node& node) {
     if (!node.op->is_elementwise || node.inputs.size() > 2 || node.outputs.size() != 1 || node.outputs[0].dtype != DType::f32) return false;

@@ -79,7 +79,55 @@ void run(float* y, const float* x, const float* w, const float* bias, std::int64
     }
 }
 
+/// `rows` x `vectors` sums in registers; the last vector is `left` lanes where that is not 0.
+template <int rows, int vectors> void outer_tile(float* c, std::int64_t ldc, const float* a, std::int64_t lda, const float* b, std::int64_t ldb, std::int64_t k, std::int64_t left) {
+    const D d;
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    const auto mask = hn::FirstN(d, static_cast<std::size_t>(left > 0 ? left : lanes));
+    V s[rows][vectors];
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; ++r)
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; ++v) s[r][v] = hn::Zero(d);
+    for (std::int64_t i = 0; i < k; ++i, a += lda, b += ldb) {
+        V value[vectors];
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; ++v) value[v] = v + 1 == vectors ? hn::MaskedLoad(mask, d, b + v * lanes) : hn::LoadU(d, b + v * lanes);
+#pragma GCC unroll 6
+        for (int r = 0; r < rows; ++r) {
+            const V factor = hn::Set(d, a[r]);
+#pragma GCC unroll 4
+            for (int v = 0; v < vectors; ++v) s[r][v] = hn::MulAdd(factor, value[v], s[r][v]);
+        }
+    }
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; ++r)
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; ++v)
+            if (v + 1 == vectors) hn::BlendedStore(s[r][v], mask, d, c + r * ldc + v * lanes);
+            else hn::StoreU(s[r][v], d, c + r * ldc + v * lanes);
+}
+
+template <int rows> void outer_stripe(float* c, const float* a, std::int64_t lda, const float* b, std::int64_t ldb, std::int64_t columns, std::int64_t k) {
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(D()));
+    std::int64_t j = 0;
+    for (; j + 4 * lanes <= columns; j += 4 * lanes) outer_tile<rows, 4>(c + j, columns, a, lda, b + j, ldb, k, 0);
+    for (; j < columns; j += lanes) outer_tile<rows, 1>(c + j, columns, a, lda, b + j, ldb, k, columns - j < lanes ? columns - j : 0);
+}
+
+void run_outer(float* c, const float* a, std::int64_t lda, const float* b, std::int64_t ldb, std::int64_t rows, std::int64_t columns, std::int64_t k) {
+    switch (rows) {
+        case 1: return outer_stripe<1>(c, a, lda, b, ldb, columns, k);
+        case 2: return outer_stripe<2>(c, a, lda, b, ldb, columns, k);
+        case 3: return outer_stripe<3>(c, a, lda, b, ldb, columns, k);
+        case 4: return outer_stripe<4>(c, a, lda, b, ldb, columns, k);
+        case 5: return outer_stripe<5>(c, a, lda, b, ldb, columns, k);
+        default: return outer_stripe<6>(c, a, lda, b, ldb, columns, k);
+    }
+}
+
 FewRows few_rows_kernel() { return run; }
+OuterRows outer_rows_kernel() { return run_outer; }
 
 }  // namespace
 }  // namespace fovea::cpu::HWY_NAMESPACE
@@ -89,6 +137,12 @@ HWY_AFTER_NAMESPACE();
 namespace fovea::cpu {
 
 HWY_EXPORT(few_rows_kernel);
+HWY_EXPORT(outer_rows_kernel);
+
+OuterRows outer_rows() {
+    static const OuterRows chosen = HWY_DYNAMIC_DISPATCH(outer_rows_kernel)();
+    return chosen;
+}
 
 FewRows few_rows() {
     static const FewRows chosen = HWY_DYNAMIC_DISPATCH(few_rows_kernel)();

@@ -71,6 +71,10 @@ namespace fovea::cpu {
 /// Whether the node is a convolution of single pixels: 1 x 1, stride 1, no padding, no groups.
 [[nodiscard]] bool is_pointwise(const Node& node);
 
+/// Elements [begin, begin + count) of an op that works element by element, on operands that all lie alike; those of rank 0 are passed whole.
+using Slice = std::function<void(const KernelArgs&, std::int64_t begin, std::int64_t count)>;
+/// Of an optimiser's update.
+[[nodiscard]] Slice update_slice(const Node& update, DType real);
 /// Whether an op that works element by element has a vector kernel, which goes over the pixels of slices as well.
 [[nodiscard]] bool elementwise_reads_slices(const Node& node);
 
