@@ -20,7 +20,7 @@ enum class Precision { f32, f64, bf16 };
 /// The precision of that name; throws ArgumentError naming those that exist.
 [[nodiscard]] Precision precision_named(std::string_view name);
 
-/// Winograd's F(4x4, 3x3) for 3 x 3 convolutions: where it is estimated to be faster, nowhere, or wherever there is a kernel. It rounds
+/// Winograd's F(4x4, 3x3) for 3 x 3 convolutions, and F(2x2, 5x5) on the same points for 5 x 5: where it is estimated to be faster, nowhere, or wherever there is a kernel. It rounds
 /// differently from the direct sum: about 1e-6 of the result's norm against 2e-7.
 enum class Winograd4x4 { by_cost, never, always };
 

@@ -64,21 +64,25 @@ TEST(Winograd, EqualsTheLoopsInAllDirectionsOnAwkwardMaps) {
     // One sample to nine: in pieces and by rows; maps of less than a tile, of whole tiles, and one past them.
     const std::vector<Shape> shapes{{1, 16, 1, 1}, {1, 16, 3, 35}, {2, 32, 5, 4}, {3, 48, 8, 9}, {9, 16, 35, 33}, {9, 80, 6, 7}, {8, 64, 12, 13}};
     for (const Shape& x : shapes)
-        for (std::int64_t pad : {0, 1, 2}) {
-            if (x[2] + 2 * pad < 3 || x[3] + 2 * pad < 3) continue;
-            expect_winograd_equals_loops("pad " + std::to_string(pad), x, [=](const Value& v) { return conv2d(v, {.out = x[1] == 32 ? 112 : 16 * (pad + 1), .kernel = 3, .pad = pad}); });
-        }
+        for (std::int64_t taps : {3, 5})
+            for (std::int64_t pad : {0, 1, 2}) {
+                if (x[2] + 2 * pad < taps || x[3] + 2 * pad < taps) continue;
+                expect_winograd_equals_loops(std::to_string(taps) + " taps, pad " + std::to_string(pad), x,
+                                             [=](const Value& v) { return conv2d(v, {.out = x[1] == 32 ? 112 : 16 * (pad + 1), .kernel = taps, .pad = pad}); });
+            }
 }
 
 TEST(Winograd, EqualsTheLoopsWithUnevenPads) {
     SKIP_WITHOUT_KERNEL();
-    expect_winograd_equals_loops("pads 0 2 3 1", {9, 16, 7, 10}, [](const Value& v) { return conv2d(v, {.out = 32, .kernel = 3, .pad = {0, 2, 3, 1}, .bias = false}); });
+    for (std::int64_t taps : {3, 5})
+        expect_winograd_equals_loops("pads 0 2 3 1", {9, 16, 7, 10}, [=](const Value& v) { return conv2d(v, {.out = 32, .kernel = taps, .pad = {0, 2, 3, 1}, .bias = false}); });
 }
 
 TEST(Winograd, EqualsTheLoopsWhereThreadsShareLargeMatrices) {
     SKIP_WITHOUT_KERNEL();
     for (const Shape& x : {Shape{1, 128, 7, 5}, Shape{3, 96, 3, 9}})
-        expect_winograd_equals_loops("few tiles", x, [](const Value& v) { return relu(conv2d(v, {.out = v.shape()[1], .kernel = 3, .pad = 1}) + v); });
+        for (std::int64_t taps : {3, 5})
+            expect_winograd_equals_loops("few tiles", x, [=](const Value& v) { return relu(conv2d(v, {.out = v.shape()[1], .kernel = taps, .pad = taps / 2}) + v); });
 }
 
 TEST(Winograd, AddsTheBiasTheResidualAndRectifies) {
@@ -91,6 +95,7 @@ TEST(Winograd, AddsTheBiasTheResidualAndRectifies) {
             EXPECT_EQ(winograd_nodes(Compared(c).compiled(always)), 1) << name;
             test::expect_cpu_equals_loops(c, winograd_limit, always);
         }
+        expect_winograd_equals_loops("five taps, residual and relu", {n, 32, 7, 9}, [](const Value& v) { return relu(conv2d(v, {.out = 32, .kernel = 5, .pad = 2}) + v); });
         expect_winograd_equals_loops("residual, no bias", {n, 32, 7, 9}, [](const Value& v) { return conv2d(v, {.out = 32, .kernel = 3, .pad = 1, .bias = false}) + v; });
     }
 }
@@ -99,7 +104,9 @@ TEST(Winograd, SumsTheWeightGradientOverBlocksAndParts) {
     SKIP_WITHOUT_KERNEL();
     // Pieces of the tiles and rows of samples; two or three blocks of tiles in each; every width of a panel of outputs.
     for (const Shape& x : {Shape{2, 48, 40, 39}, Shape{9, 48, 23, 24}})
-        for (std::int64_t k : {48, 80, 96}) expect_winograd_equals_loops("to " + std::to_string(k), x, [=](const Value& v) { return conv2d(v, {.out = k, .kernel = 3, .pad = 1}); });
+        for (std::int64_t k : {48, 80, 96})
+            for (std::int64_t taps : {3, 5})
+                expect_winograd_equals_loops("to " + std::to_string(k), x, [=](const Value& v) { return conv2d(v, {.out = k, .kernel = taps, .pad = taps / 2}); });
 }
 
 TEST(Winograd, GivesTheWeightGradientInTheLayoutOfTheWeight) {
@@ -112,7 +119,7 @@ TEST(Winograd, GivesTheWeightGradientInTheLayoutOfTheWeight) {
 
 TEST(Winograd, LeavesOtherProblemsToTheDirectKernels) {
     for (const Conv2dSpec& spec : {Conv2dSpec{.out = 16, .kernel = 3, .stride = 2, .pad = 1}, Conv2dSpec{.out = 16, .kernel = 3, .pad = 2, .dilation = 2}, Conv2dSpec{.out = 17, .kernel = 3},
-                                   Conv2dSpec{.out = 32, .kernel = 3, .groups = 2}, Conv2dSpec{.out = 16, .kernel = 5}})
+                                   Conv2dSpec{.out = 32, .kernel = 3, .groups = 2}, Conv2dSpec{.out = 16, .kernel = 7, .pad = 2}, Conv2dSpec{.out = 16, .kernel = {3, 5}, .pad = 1}})
         expect_winograd_equals_loops("direct", {3, 32, 7, 9}, [&](const Value& v) { return conv2d(v, spec); }, 0);
 }
 
@@ -128,6 +135,7 @@ TEST(Winograd, IsChosenByShapeAndCanBeSwitchedOff) {
     EXPECT_EQ(gradient_nodes("n16c64h56w56 k64r3s3 pad1 f32", Winograd4x4::never), 0);
     EXPECT_EQ(gradient_nodes("n8c128h4w4 k128r3s3 pad1 f32", Winograd4x4::by_cost), 0);  // a part folds its sums for one tile
     EXPECT_EQ(nodes({16, 64, 56, 56}, Winograd4x4::by_cost), 1);
+    EXPECT_EQ(winograd_nodes(compile(parse_problem("conv2d n16c64h27w27 k192r5s5 pad2 bias f32").graph, {}, {})), 1);  // AlexNet's second
     EXPECT_EQ(nodes({16, 64, 56, 56}, Winograd4x4::never), 0);
     EXPECT_EQ(nodes({8, 128, 4, 4}, Winograd4x4::by_cost), 0);  // every part reads its matrices for one tile
     EXPECT_EQ(nodes({1, 512, 1, 1}, Winograd4x4::by_cost), 0);  // its matrices are read for one pixel

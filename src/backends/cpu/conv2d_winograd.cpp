@@ -1,9 +1,11 @@
-// Which 3 x 3 convolutions (and their gradients) run on our Winograd kernels, and the layout of their transformed weights.
+// Which 3 x 3 and 5 x 5 convolutions (and their gradients) run on our Winograd kernels, and the layout of their transformed weights.
 #include "backends/cpu/choice.h"
 #include "backends/cpu/conv_pieces.h"
 #include "backends/cpu/kernels.h"
 #include "backends/cpu/simd.h"
 #include "backends/cpu/winograd.h"
+
+#include <fmt/format.h>
 
 namespace fovea::cpu {
 
@@ -11,14 +13,18 @@ namespace {
 
 using G = WinogradGeometry;
 
+/// Outputs of a piece along each axis, for as many taps.
+std::int64_t tile_of(std::int64_t taps) { return G::piece + 1 - taps; }
+std::string kernel_name(std::int64_t taps) { return fmt::format("winograd{0}x{0}:{1}", tile_of(taps), winograd().name); }
+
 /// The form in which weights live between steps: 16 x 16 channels by tap.
 Layout blocked_weights(const Shape& weight) { return layout_of(dnnl::memory::desc(dims_of(weight), dnnl::memory::data_type::f32, dnnl::memory::format_tag::OIhw16i16o), weight); }
 
-/// Weights as the 36 matrices the kernels multiply by. Four times the bytes, and rounded: made from the plain or blocked weight, never back.
+/// Weights as the 36 matrices the kernels multiply by. Four times the bytes of 3 x 3 ones, and rounded: made from the plain or blocked weight, never back.
 class WinogradLayout final : public LayoutDetail {
 public:
     WinogradLayout(const Shape& weight, bool is_turned) : weight_(weight), is_turned_(is_turned) {}
-    [[nodiscard]] std::string name() const override { return is_turned_ ? "winograd4x4 turned" : "winograd4x4"; }
+    [[nodiscard]] std::string name() const override { return fmt::format("winograd{0}x{0}{1}", tile_of(weight_[2]), is_turned_ ? " turned" : ""); }
     [[nodiscard]] std::size_t bytes() const override { return static_cast<std::size_t>(G::points * weight_[0] * weight_[1]) * sizeof(float); }
     [[nodiscard]] bool equals(const LayoutDetail& other) const override {
         const auto* same = dynamic_cast<const WinogradLayout*>(&other);
@@ -61,7 +67,7 @@ constexpr double transform_cost = 10;
 double cost_of(const PlanContext& context, const G& g, std::int64_t samples) {
     const auto weights = static_cast<double>(g.channels * g.outputs), tiles = static_cast<double>(samples * g.tiles()), passes = static_cast<double>(passes_of(context, g, samples));
     const double read = passes * (g.matrix_bytes() > core_bytes ? 8 : 1);
-    return G::points * (weights * (tiles + read) + transform_cost * static_cast<double>(g.channels + g.outputs) * tiles) - 9 * weights * (read - memory_cost(context));
+    return G::points * (weights * (tiles + read) + transform_cost * static_cast<double>(g.channels + g.outputs) * tiles) - static_cast<double>(g.taps * g.taps) * weights * (read - memory_cost(context));
 }
 
 // The weight gradient likewise: folding the sums of a block of tiles costs as much as `fold` tiles do. A part's gradient is written and read
@@ -69,7 +75,7 @@ double cost_of(const PlanContext& context, const G& g, std::int64_t samples) {
 double gradient_cost_of(const G& g, std::int64_t samples, std::int64_t blocks, std::int64_t parts) {
     const auto weights = static_cast<double>(g.channels * g.outputs), tiles = static_cast<double>(samples * g.tiles());
     constexpr double fold = 8, cached_bytes = 8 << 20;
-    const double parted = 9 * weights * static_cast<double>(parts), read = 4 * parted > cached_bytes ? 4 : 1;
+    const double parted = static_cast<double>(g.taps * g.taps) * weights * static_cast<double>(parts), read = 4 * parted > cached_bytes ? 4 : 1;
     return G::points * (weights * (tiles + fold * static_cast<double>(blocks)) + transform_cost * static_cast<double>(g.channels + g.outputs) * tiles) - 6 * read * parted;
 }
 
@@ -79,10 +85,10 @@ std::optional<G> geometry_of(const Node& node, const PlanContext& context, const
     const auto all = [](const auto& list, auto&& is) { return std::ranges::all_of(list, is); };
     const auto is_one = [](std::int64_t i) { return i == 1; };
     if (!context.allows_winograd || !winograd().is_supported || context.real != DType::f32) return {};
-    if (w[2] != 3 || w[3] != 3 || w[0] % G::lanes || w[1] % G::lanes || node.attrs.integer("groups") != 1) return {};
+    if ((w[2] != 3 && w[2] != 5) || w[3] != w[2] || w[0] % G::lanes || w[1] % G::lanes || node.attrs.integer("groups") != 1) return {};
     if (!all(stride, is_one) || !all(dilation, is_one) || !all(pad, [](std::int64_t p) { return p >= 0; }) || x.elements() == 0 || y.elements() == 0) return {};
-    G g{.channels = x[1], .outputs = y[1], .height = x[2], .width = x[3], .out_height = y[2], .out_width = y[3], .before_h = pad[0], .before_w = pad[2], .x_pixel = x[1], .y_pixel = y[1], .block = 0};
-    if (is_turned) g.before_h = 2 - pad[0], g.before_w = 2 - pad[2];
+    G g{.channels = x[1], .outputs = y[1], .height = x[2], .width = x[3], .out_height = y[2], .out_width = y[3], .before_h = pad[0], .before_w = pad[2], .x_pixel = x[1], .y_pixel = y[1], .block = 0, .taps = w[2]};
+    if (is_turned) g.before_h = w[2] - 1 - pad[0], g.before_w = w[2] - 1 - pad[2];
     return g;
 }
 
@@ -130,7 +136,7 @@ template <class E> void plan_three_steps(Kernel& kernel, G g, std::int64_t tiles
 
 template <class E> Kernel kernel_of(const Node& node, const PlanContext& context, const G& g, const Shape& x, const Shape& y, const Shape& w, bool is_turned, bool has_bias, bool has_residual, bool relu) {
     Kernel kernel;
-    kernel.name = std::string("winograd4x4:") + winograd().name;
+    kernel.name = kernel_name(w[2]);
     kernel.in.resize(node.inputs.size());
     constexpr bool half = sizeof(E) == 2;
     kernel.in[0] = source_of(node.inputs[0], context, half);
@@ -250,7 +256,7 @@ std::optional<Kernel> plan_winograd_backward_weight(const Node& node, const Plan
     g->y_pixel = pixel_stride(source_of(node.inputs[1], context, half), dy);
 
     Kernel kernel;
-    kernel.name = std::string("winograd4x4:") + winograd().name;
+    kernel.name = kernel_name(w[2]);
     kernel.in = {source_of(node.inputs[0], context, half), source_of(node.inputs[1], context, half), nullptr};
     kernel.out = {blocked_weights(w)};
     if (has_bias) kernel.out.push_back(nullptr);
@@ -277,18 +283,18 @@ std::optional<Kernel> plan_winograd_backward_weight(const Node& node, const Plan
 std::optional<Kernel> plan_winograd_weights(const Type& type, const Layout& from, const Layout& to) {
     const auto* target = dynamic_cast<const WinogradLayout*>(to.get());
     if (!target) return {};
-    const std::int64_t k = type.shape[0], c = type.shape[1], taps = 9, lanes = G::lanes, square = lanes * lanes;
+    const std::int64_t k = type.shape[0], c = type.shape[1], taps = type.shape[2] * type.shape[3], lanes = G::lanes, square = lanes * lanes;
     const bool is_turned = target->is_turned();
     const std::int64_t k_block = from ? c * taps * lanes : lanes * c * taps, c_block = from ? taps * square : lanes * taps;
     const std::int64_t k_step = from ? 1 : c * taps, c_step = from ? lanes : taps;
     WinogradWeights g{.contracted = c, .outputs = k, .output_block = k_block, .contracted_block = c_block, .output_step = k_step, .contracted_step = c_step, .tap_step = from ? square : 1,
-                      .is_turned = is_turned};
+                      .taps = type.shape[2], .is_turned = is_turned};
     if (is_turned) std::swap(g.contracted, g.outputs), std::swap(g.output_block, g.contracted_block), std::swap(g.output_step, g.contracted_step);
     Kernel kernel;
-    kernel.name = std::string("winograd4x4:") + winograd().name;
+    kernel.name = kernel_name(type.shape[2]);
     kernel.in = {from};
     kernel.out = {to};
-    constexpr std::int64_t unit_bytes = (9 + G::points) * G::lanes * G::lanes * 4;
+    const std::int64_t unit_bytes = (taps + G::points) * G::lanes * G::lanes * 4;
     kernel.phases.push_back({.parts = split_parts(g.units(), unit_bytes), .run = [g](const KernelArgs& args, const Part& part) {
                                  const auto [begin, end] = piece(part, g.units());
                                  winograd().weights(as_f32(args.out[0]), as_f32(args.in[0]), g, begin, end);

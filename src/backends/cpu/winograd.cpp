@@ -18,38 +18,42 @@ namespace {
 
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
 
-void weights(float* u, const float* w, const WinogradWeights& g, std::int64_t begin, std::int64_t end) {
+template <int taps> void weights_of(float* u, const float* w, const WinogradWeights& g, std::int64_t begin, std::int64_t end) {
     const D n;
+    constexpr int count = taps * taps;
     const std::int64_t contracted_blocks = g.contracted / lanes, point = g.contracted * g.outputs;
-    HWY_ALIGN float taps[9][lanes];
+    HWY_ALIGN float values[count][lanes];
     for (std::int64_t unit = begin; unit < end; ++unit) {
         const std::int64_t k = unit / contracted_blocks * lanes, c_block = unit % contracted_blocks;
         const std::int64_t panel = k / G::panel * G::panel, width = std::min(G::panel, g.outputs - panel);
         const float* block = w + k / lanes * g.output_block + c_block * g.contracted_block;
         for (std::int64_t c = 0; c < lanes; ++c, block += g.contracted_step) {
-            for (std::int64_t tap = 0; tap < 9; ++tap) {
-                const float* from = block + (g.is_turned ? 8 - tap : tap) * g.tap_step;
+            for (std::int64_t tap = 0; tap < count; ++tap) {
+                const float* from = block + (g.is_turned ? count - 1 - tap : tap) * g.tap_step;
                 if (g.output_step == 1)
-                    hn::Store(hn::LoadU(n, from), n, taps[tap]);
+                    hn::Store(hn::LoadU(n, from), n, values[tap]);
                 else
-                    for (std::int64_t i = 0; i < lanes; ++i) taps[tap][i] = from[i * g.output_step];
+                    for (std::int64_t i = 0; i < lanes; ++i) values[tap][i] = from[i * g.output_step];
             }
-            HWY_ALIGN float half[6][3][lanes];
-            for (int s = 0; s < 3; ++s) {
-                const V column[3] = {hn::Load(n, taps[s]), hn::Load(n, taps[3 + s]), hn::Load(n, taps[6 + s])};
-                V t[6];
+            HWY_ALIGN float half[6][taps][lanes];
+            for (int s = 0; s < taps; ++s) {
+                V column[taps], t[6];
+                for (int r = 0; r < taps; ++r) column[r] = hn::Load(n, values[r * taps + s]);
                 transform_weight(column, t);
                 for (int i = 0; i < 6; ++i) hn::Store(t[i], n, half[i][s]);
             }
             float* to = u + panel * g.contracted + (c_block * lanes + c) * width + (k - panel);
             for (int i = 0; i < 6; ++i) {
-                const V row[3] = {hn::Load(n, half[i][0]), hn::Load(n, half[i][1]), hn::Load(n, half[i][2])};
-                V t[6];
+                V row[taps], t[6];
+                for (int s = 0; s < taps; ++s) row[s] = hn::Load(n, half[i][s]);
                 transform_weight(row, t);
                 for (int j = 0; j < 6; ++j) hn::StoreU(t[j], n, to + (i * 6 + j) * point);
             }
         }
     }
+}
+void weights(float* u, const float* w, const WinogradWeights& g, std::int64_t begin, std::int64_t end) {
+    g.taps == 5 ? weights_of<5>(u, w, g, begin, end) : weights_of<3>(u, w, g, begin, end);
 }
 
 /// Sums of `tiles` tiles x `vectors` x 16 outputs over all channels.
@@ -103,8 +107,8 @@ void multiply(float* m, const float* v, const float* u, const G& g, std::int64_t
     for (std::int64_t p = begin; p < end; ++p) multiply_point(m + p * m_stride, v + p * v_stride, u + p * g.channels * g.outputs, g, count);
 }
 
-template <class E>
-void output(E* y, const float* m, const float* bias, const E* residual, bool relu, const G& g, std::int64_t first, std::int64_t count, std::int64_t begin,
+template <int side, class E>
+void output_of(E* y, const float* m, const float* bias, const E* residual, bool relu, const G& g, std::int64_t first, std::int64_t count, std::int64_t begin,
             std::int64_t end) {
     const D n;
     const V zero = hn::Zero(n);
@@ -112,31 +116,31 @@ void output(E* y, const float* m, const float* bias, const E* residual, bool rel
     m += begin * lanes;
     for (std::int64_t t = begin; t < end; ++t, m += lanes) {
         const Tile tile(g, first + t);
-        const std::int64_t lines = std::min(G::tile, g.out_height - tile.line), columns = std::min(G::tile, g.out_width - tile.column);
+        const std::int64_t lines = std::min<std::int64_t>(side, g.out_height - tile.line), columns = std::min<std::int64_t>(side, g.out_width - tile.column);
         if (t + ahead < end) {
             const Tile next(g, first + t + ahead);
-            prefetch(y + next.sample * map * g.y_pixel, g.outputs, g.y_pixel, g.out_height, g.out_width, next.line, next.column);
-            if (residual && residual != y) prefetch(residual + next.sample * map * g.outputs, g.outputs, g.outputs, g.out_height, g.out_width, next.line, next.column);
+            prefetch(y + next.sample * map * g.y_pixel, g.outputs, g.y_pixel, g.out_height, g.out_width, next.line, next.column, side);
+            if (residual && residual != y) prefetch(residual + next.sample * map * g.outputs, g.outputs, g.outputs, g.out_height, g.out_width, next.line, next.column, side);
         }
         const std::int64_t corner = (tile.sample * g.out_height + tile.line) * g.out_width + tile.column;
         for (std::int64_t k = 0; k < g.outputs; k += lanes) {
             const float* from = m + k * count;
-            HWY_ALIGN float half[4][6][lanes];
+            HWY_ALIGN float half[side][6][lanes];
 #pragma GCC unroll 6
             for (int j = 0; j < 6; ++j) {
-                V column[6], s[4];
+                V column[6], s[side];
                 for (int i = 0; i < 6; ++i) column[i] = hn::LoadU(n, from + (i * 6 + j) * stride);
                 transform_output(column, s);
-                for (int i = 0; i < 4; ++i) hn::Store(s[i], n, half[i][j]);
+                for (int i = 0; i < side; ++i) hn::Store(s[i], n, half[i][j]);
             }
             const V shift = bias ? hn::LoadU(n, bias + k) : zero;
             for (std::int64_t i = 0; i < lines; ++i) {
-                V row[6], s[4];
+                V row[6], s[side];
                 for (int j = 0; j < 6; ++j) row[j] = hn::Load(n, half[i][j]);
                 transform_output(row, s);
                 const std::int64_t at = corner + i * g.out_width;
 #pragma GCC unroll 4
-                for (std::int64_t j = 0; j < 4; ++j) {
+                for (std::int64_t j = 0; j < side; ++j) {
                     if (j >= columns) break;
                     V value = hn::Add(s[j], shift);
                     if (residual) value = hn::Add(value, from_map(residual + (at + j) * g.outputs + k));
@@ -146,6 +150,11 @@ void output(E* y, const float* m, const float* bias, const E* residual, bool rel
             }
         }
     }
+}
+
+template <class E>
+void output(E* y, const float* m, const float* bias, const E* residual, bool relu, const G& g, std::int64_t first, std::int64_t count, std::int64_t begin, std::int64_t end) {
+    g.taps == 5 ? output_of<2>(y, m, bias, residual, relu, g, first, count, begin, end) : output_of<4>(y, m, bias, residual, relu, g, first, count, begin, end);
 }
 
 template <class E>

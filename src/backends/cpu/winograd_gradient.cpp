@@ -1,5 +1,5 @@
 // The weight gradient. A block of tiles is transformed once; then, for 16 channels by a panel of outputs at a time, the sums at all 36 points
-// are made and folded to the nine taps before they leave the cache. Blocks are added as taps, which keeps the error that of one block.
+// are made and folded to the taps before they leave the cache. Blocks are added as taps, which keeps the error that of one block.
 #include "backends/cpu/winograd.h"
 
 #include <algorithm>
@@ -18,34 +18,37 @@ namespace {
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
 
 /// z of the tiles first + [0, count), zero where a tile reaches past the map; their sums go to db.
-template <class E> void output_gradient(float* z, float* db, const E* dy, const G& g, std::int64_t first, std::int64_t count) {
+template <int side, class E> void output_gradient(float* z, float* db, const E* dy, const G& g, std::int64_t first, std::int64_t count) {
     const D n;
     const std::int64_t stride = G::point_stride(count, g.outputs), line = g.out_width * g.y_pixel, ahead = tiles_ahead(g.outputs);
     for (std::int64_t t = 0; t < count; ++t, z += lanes) {
         const Tile tile(g, first + t);
-        const std::int64_t lines = std::min(G::tile, g.out_height - tile.line), columns = std::min(G::tile, g.out_width - tile.column);
+        const std::int64_t lines = std::min<std::int64_t>(side, g.out_height - tile.line), columns = std::min<std::int64_t>(side, g.out_width - tile.column);
         const E* corner = dy + (tile.sample * g.out_height + tile.line) * line + tile.column * g.y_pixel;
         if (t + ahead < count) {
             const Tile next(g, first + t + ahead);
-            prefetch(dy + next.sample * g.out_height * line, g.outputs, g.y_pixel, g.out_height, g.out_width, next.line, next.column);
+            prefetch(dy + next.sample * g.out_height * line, g.outputs, g.y_pixel, g.out_height, g.out_width, next.line, next.column, side);
         }
         for (std::int64_t k = 0; k < g.outputs; k += lanes) {
-            HWY_ALIGN float half[6][4][lanes];
+            HWY_ALIGN float half[6][side][lanes];
             V sum = hn::Zero(n);
 #pragma GCC unroll 4
-            for (std::int64_t j = 0; j < 4; ++j) {
-                V column[4], s[6];
+            for (std::int64_t j = 0; j < side; ++j) {
+                V column[side], s[6];
 #pragma GCC unroll 4
-                for (std::int64_t i = 0; i < 4; ++i) column[i] = i < lines && j < columns ? from_map(corner + i * line + j * g.y_pixel + k) : hn::Zero(n);
-                if (db) sum = hn::Add(sum, hn::Add(hn::Add(column[0], column[1]), hn::Add(column[2], column[3])));
+                for (std::int64_t i = 0; i < side; ++i) column[i] = i < lines && j < columns ? from_map(corner + i * line + j * g.y_pixel + k) : hn::Zero(n);
+                if (db) {
+                    if constexpr (side == 4) sum = hn::Add(sum, hn::Add(hn::Add(column[0], column[1]), hn::Add(column[2], column[3])));
+                    else sum = hn::Add(sum, hn::Add(column[0], column[1]));
+                }
                 transform_output_gradient(column, s);
                 for (int i = 0; i < 6; ++i) hn::Store(s[i], n, half[i][j]);
             }
             if (db) hn::StoreU(hn::Add(hn::LoadU(n, db + k), sum), n, db + k);
             float* to = z + k * count;
             for (int i = 0; i < 6; ++i, to += 6 * stride) {
-                const V row[4] = {hn::Load(n, half[i][0]), hn::Load(n, half[i][1]), hn::Load(n, half[i][2]), hn::Load(n, half[i][3])};
-                V s[6];
+                V row[side], s[6];
+                for (int j = 0; j < side; ++j) row[j] = hn::Load(n, half[i][j]);
                 transform_output_gradient(row, s);
                 for (int j = 0; j < 6; ++j) hn::StoreU(s[j], n, to + j * stride);
             }
@@ -78,8 +81,8 @@ template <int vectors, int channels> HWY_INLINE void outer_products(float* sums,
         for (int k = 0; k < vectors; ++k) hn::StoreU(held[c][k], n, sums + (c * vectors + k) * lanes);
 }
 
-/// 16 channels by `vectors` x 16 outputs: the sums at all points, and their nine taps into (or onto) dw, whose panels lie `panel` floats apart.
-template <int vectors, int channels>
+/// 16 channels by `vectors` x 16 outputs: the sums at all points, and their taps into (or onto) dw, whose panels lie `panel` floats apart.
+template <int taps, int vectors, int channels>
 void square(float* dw, bool adds, float* sums, const float* v, const float* z, std::int64_t v_stride, std::int64_t z_stride, std::int64_t count, std::int64_t panel) {
     const D n;
     for (std::int64_t p = 0; p < points; ++p)
@@ -88,23 +91,23 @@ void square(float* dw, bool adds, float* sums, const float* v, const float* z, s
     for (std::int64_t c = 0; c < lanes; ++c)
         for (std::int64_t k = 0; k < vectors; ++k) {
             const float* from = sums + (c * vectors + k) * lanes;
-            V half[3][6];
+            V half[taps][6];
 #pragma GCC unroll 6
             for (int j = 0; j < 6; ++j) {
-                V column[6], s[3];
+                V column[6], s[taps];
 #pragma GCC unroll 6
                 for (int i = 0; i < 6; ++i) column[i] = hn::LoadU(n, from + (i * 6 + j) * G::sum_stride);
                 transform_weight_gradient(column, s);
-                for (int i = 0; i < 3; ++i) half[i][j] = s[i];
+                for (int i = 0; i < taps; ++i) half[i][j] = s[i];
             }
             float* to = dw + k * panel + c * lanes;
-#pragma GCC unroll 3
-            for (int i = 0; i < 3; ++i) {
-                V s[3];
+#pragma GCC unroll 5
+            for (int i = 0; i < taps; ++i) {
+                V s[taps];
                 transform_weight_gradient(half[i], s);
-#pragma GCC unroll 3
-                for (int j = 0; j < 3; ++j) {
-                    float* tap = to + (i * 3 + j) * lanes * lanes;
+#pragma GCC unroll 5
+                for (int j = 0; j < taps; ++j) {
+                    float* tap = to + (i * taps + j) * lanes * lanes;
                     hn::StoreU(adds ? hn::Add(hn::LoadU(n, tap), s[j]) : s[j], n, tap);
                 }
             }
@@ -112,25 +115,29 @@ void square(float* dw, bool adds, float* sums, const float* v, const float* z, s
 }
 
 using Square = void (*)(float*, bool, float*, const float*, const float*, std::int64_t, std::int64_t, std::int64_t, std::int64_t);
-constexpr Square squares[] = {square<1, 16>, square<2, 8>, square<3, 8>, square<4, 4>};  // by vectors of outputs: 16 or 24 sums in registers
+// By vectors of outputs: 16 or 24 sums in registers.
+template <int taps> constexpr Square squares[] = {square<taps, 1, 16>, square<taps, 2, 8>, square<taps, 3, 8>, square<taps, 4, 4>};
 
-template <class E> void weight_gradient(float* dw, float* db, const E* x, const E* dy, float* work, const G& g, std::int64_t begin, std::int64_t end) {
+template <int taps, class E> void weight_gradient_of(float* dw, float* db, const E* x, const E* dy, float* work, const G& g, std::int64_t begin, std::int64_t end) {
     float *v = work, *z = v + points * G::point_stride(g.block, g.channels), *sums = z + points * G::point_stride(g.block, g.outputs), *zeros = sums + points * G::sum_stride;
     std::fill_n(zeros, g.channels, 0.0f);
     if (db) std::fill_n(db, g.outputs, 0.0f);
-    const std::int64_t blocks = (end - begin + g.block - 1) / g.block, panel = g.channels / lanes * 9 * lanes * lanes;
+    const std::int64_t blocks = (end - begin + g.block - 1) / g.block, panel = g.channels / lanes * taps * taps * lanes * lanes;
     for (std::int64_t i = 0, first = begin; i < blocks; ++i) {
         const std::int64_t last = begin + (end - begin) * (i + 1) / blocks, count = last - first;
         const std::int64_t v_stride = G::point_stride(count, g.channels), z_stride = G::point_stride(count, g.outputs);
         input(v, x, zeros, g, first, count, 0, count);
-        output_gradient(z, db, dy, g, first, count);
+        output_gradient<7 - taps>(z, db, dy, g, first, count);
         for (std::int64_t k = 0; k < g.outputs; k += G::panel) {
             const auto vectors = static_cast<std::size_t>(std::min(G::panel, g.outputs - k) / lanes);
             for (std::int64_t c = 0; c < g.channels; c += lanes)
-                squares[vectors - 1](dw + k / lanes * panel + c * 9 * lanes, i > 0, sums, v + c * count, z + k * count, v_stride, z_stride, count, panel);
+                squares<taps>[vectors - 1](dw + k / lanes * panel + c * taps * taps * lanes, i > 0, sums, v + c * count, z + k * count, v_stride, z_stride, count, panel);
         }
         first = last;
     }
+}
+template <class E> void weight_gradient(float* dw, float* db, const E* x, const E* dy, float* work, const G& g, std::int64_t begin, std::int64_t end) {
+    g.taps == 5 ? weight_gradient_of<5>(dw, db, x, dy, work, g, begin, end) : weight_gradient_of<3>(dw, db, x, dy, work, g, begin, end);
 }
 
 #else

@@ -46,45 +46,68 @@ HWY_INLINE void transform_input(const V (&d)[6], V (&t)[6]) {
 
 constexpr float scale_a = 1 / (2 * a2 * (a2 - b2)), scale_b = 1 / (2 * b2 * (b2 - a2));
 
-/// G g of three values.
-HWY_INLINE void transform_weight(const V (&g)[3], V (&t)[6]) {
+/// G g of three or five values.
+template <int taps> HWY_INLINE void transform_weight(const V (&g)[taps], V (&t)[6]) {
     const D n;
+    // The values of g at a point: even powers, and odd ones over the point.
+    const auto even = [&](float square) HWY_ATTR {
+        if constexpr (taps == 5) return hn::MulAdd(hn::Set(n, square), hn::MulAdd(hn::Set(n, square), g[4], g[2]), g[0]);
+        else return hn::MulAdd(hn::Set(n, square), g[2], g[0]);
+    };
+    const auto odd = [&](float square) HWY_ATTR {
+        if constexpr (taps == 5) return hn::MulAdd(hn::Set(n, square), g[3], g[1]);
+        else return (void)square, g[1];
+    };
     t[0] = hn::Mul(hn::Set(n, 1 / (a2 * b2)), g[0]);
-    t[5] = g[2];
-    const V even_a = hn::Mul(hn::Set(n, scale_a), hn::MulAdd(hn::Set(n, a2), g[2], g[0])), odd_a = hn::Mul(hn::Set(n, scale_a * a), g[1]);
-    const V even_b = hn::Mul(hn::Set(n, scale_b), hn::MulAdd(hn::Set(n, b2), g[2], g[0])), odd_b = hn::Mul(hn::Set(n, scale_b * b), g[1]);
+    t[5] = g[taps - 1];
+    const V even_a = hn::Mul(hn::Set(n, scale_a), even(a2)), odd_a = hn::Mul(hn::Set(n, scale_a * a), odd(a2));
+    const V even_b = hn::Mul(hn::Set(n, scale_b), even(b2)), odd_b = hn::Mul(hn::Set(n, scale_b * b), odd(b2));
     t[1] = hn::Add(even_a, odd_a);
     t[2] = hn::Sub(even_a, odd_a);
     t[3] = hn::Add(even_b, odd_b);
     t[4] = hn::Sub(even_b, odd_b);
 }
 
-/// A' m of six values.
-HWY_INLINE void transform_output(const V (&m)[6], V (&t)[4]) {
+/// A' m of six values: four or two.
+template <int tile> HWY_INLINE void transform_output(const V (&m)[6], V (&t)[tile]) {
     const D n;
     const V sum_a = hn::Add(m[1], m[2]), sum_b = hn::Add(m[3], m[4]), difference_a = hn::Sub(m[1], m[2]), difference_b = hn::Sub(m[3], m[4]);
     t[0] = hn::Add(m[0], hn::Add(sum_a, sum_b));
-    t[1] = hn::MulAdd(hn::Set(n, a), difference_a, hn::Mul(hn::Set(n, b), difference_b));
-    t[2] = hn::MulAdd(hn::Set(n, a2), sum_a, hn::Mul(hn::Set(n, b2), sum_b));
-    t[3] = hn::MulAdd(hn::Set(n, a2 * a), difference_a, hn::MulAdd(hn::Set(n, b2 * b), difference_b, m[5]));
+    if constexpr (tile == 2) {
+        t[1] = hn::MulAdd(hn::Set(n, a), difference_a, hn::MulAdd(hn::Set(n, b), difference_b, m[5]));
+    } else {
+        t[1] = hn::MulAdd(hn::Set(n, a), difference_a, hn::Mul(hn::Set(n, b), difference_b));
+        t[2] = hn::MulAdd(hn::Set(n, a2), sum_a, hn::Mul(hn::Set(n, b2), sum_b));
+        t[3] = hn::MulAdd(hn::Set(n, a2 * a), difference_a, hn::MulAdd(hn::Set(n, b2 * b), difference_b, m[5]));
+    }
 }
 
-/// G' t of six values.
-HWY_INLINE void transform_weight_gradient(const V (&t)[6], V (&g)[3]) {
+/// G' t of six values: three or five.
+template <int taps> HWY_INLINE void transform_weight_gradient(const V (&t)[6], V (&g)[taps]) {
     const D n;
     const V sum_a = hn::Mul(hn::Set(n, scale_a), hn::Add(t[1], t[2])), sum_b = hn::Mul(hn::Set(n, scale_b), hn::Add(t[3], t[4]));
+    const V difference_a = hn::Mul(hn::Set(n, scale_a * a), hn::Sub(t[1], t[2])), difference_b = hn::Mul(hn::Set(n, scale_b * b), hn::Sub(t[3], t[4]));
     g[0] = hn::MulAdd(hn::Set(n, 1 / (a2 * b2)), t[0], hn::Add(sum_a, sum_b));
-    g[1] = hn::MulAdd(hn::Set(n, scale_a * a), hn::Sub(t[1], t[2]), hn::Mul(hn::Set(n, scale_b * b), hn::Sub(t[3], t[4])));
-    g[2] = hn::MulAdd(hn::Set(n, a2), sum_a, hn::MulAdd(hn::Set(n, b2), sum_b, t[5]));
+    g[1] = hn::Add(difference_a, difference_b);
+    if constexpr (taps == 3) {
+        g[2] = hn::MulAdd(hn::Set(n, a2), sum_a, hn::MulAdd(hn::Set(n, b2), sum_b, t[5]));
+    } else {
+        g[2] = hn::MulAdd(hn::Set(n, a2), sum_a, hn::Mul(hn::Set(n, b2), sum_b));
+        g[3] = hn::MulAdd(hn::Set(n, a2), difference_a, hn::Mul(hn::Set(n, b2), difference_b));
+        g[4] = hn::MulAdd(hn::Set(n, a2 * a2), sum_a, hn::MulAdd(hn::Set(n, b2 * b2), sum_b, t[5]));
+    }
 }
 
-/// A y of four values.
-HWY_INLINE void transform_output_gradient(const V (&y)[4], V (&t)[6]) {
+/// A y of four or two values.
+template <int tile> HWY_INLINE void transform_output_gradient(const V (&y)[tile], V (&t)[6]) {
     const D n;
     t[0] = y[0];
-    t[5] = y[3];
-    const V even_a = hn::MulAdd(hn::Set(n, a2), y[2], y[0]), odd_a = hn::MulAdd(hn::Set(n, a2 * a), y[3], hn::Mul(hn::Set(n, a), y[1]));
-    const V even_b = hn::MulAdd(hn::Set(n, b2), y[2], y[0]), odd_b = hn::MulAdd(hn::Set(n, b2 * b), y[3], hn::Mul(hn::Set(n, b), y[1]));
+    t[5] = y[tile - 1];
+    V even_a = y[0], even_b = y[0], odd_a = hn::Mul(hn::Set(n, a), y[1]), odd_b = hn::Mul(hn::Set(n, b), y[1]);
+    if constexpr (tile == 4) {
+        even_a = hn::MulAdd(hn::Set(n, a2), y[2], even_a), odd_a = hn::MulAdd(hn::Set(n, a2 * a), y[3], odd_a);
+        even_b = hn::MulAdd(hn::Set(n, b2), y[2], even_b), odd_b = hn::MulAdd(hn::Set(n, b2 * b), y[3], odd_b);
+    }
     t[1] = hn::Add(even_a, odd_a);
     t[2] = hn::Sub(even_a, odd_a);
     t[3] = hn::Add(even_b, odd_b);
@@ -130,12 +153,13 @@ template <class E> struct AtEdge {
 /// Tile number `at` of all samples.
 struct Tile {
     std::int64_t sample, line, column;
-    Tile(const G& g, std::int64_t at) : sample(at / g.tiles()), line(at % g.tiles() / g.tiles_w() * G::tile), column(at % g.tiles_w() * G::tile) {}
+    Tile(const G& g, std::int64_t at) : sample(at / g.tiles()), line(at % g.tiles() / g.tiles_w() * g.tile()), column(at % g.tiles_w() * g.tile()) {}
 };
 
-/// Asks for 4 x 4 pixels of a map ahead of their use: the patches of a tile are too short for the hardware to foresee the next one.
-template <class E> HWY_INLINE void prefetch(const E* map, std::int64_t channels, std::int64_t pixel, std::int64_t height, std::int64_t width, std::int64_t line, std::int64_t column) {
-    const std::int64_t last_line = std::min(line + 4, height), last_column = std::min(column + 4, width);
+/// Asks for `size` x `size` pixels of a map ahead of their use: the patches of a tile are too short for the hardware to foresee the next one.
+template <class E> HWY_INLINE void prefetch(const E* map, std::int64_t channels, std::int64_t pixel, std::int64_t height, std::int64_t width, std::int64_t line, std::int64_t column,
+                                            std::int64_t size) {
+    const std::int64_t last_line = std::min(line + size, height), last_column = std::min(column + size, width);
     for (std::int64_t h = std::max<std::int64_t>(line, 0); h < last_line; ++h)
         for (std::int64_t w = column; w < last_column; ++w)
             for (std::int64_t i = 0; i < channels; i += 64 / static_cast<std::int64_t>(sizeof(E))) hwy::Prefetch(map + (h * width + w) * pixel + i);
@@ -152,8 +176,9 @@ template <class E> void input(float* v, const E* x, const float* zeros, const G&
         const std::int64_t h = tile.line - g.before_h, w = tile.column - g.before_w;
         const E* map = x + tile.sample * g.height * line;
         if (t + ahead < end) {
-            const Tile next(g, first + t + ahead);  // its lower right 4 x 4: the rest belongs to tiles before it
-            prefetch(x + next.sample * g.height * line, g.channels, g.x_pixel, g.height, g.width, next.line - g.before_h + 2, std::max<std::int64_t>(0, next.column - g.before_w + 2));
+            const Tile next(g, first + t + ahead);  // its lower right corner: the rest belongs to tiles before it
+            const std::int64_t overlap = g.taps - 1;
+            prefetch(x + next.sample * g.height * line, g.channels, g.x_pixel, g.height, g.width, next.line - g.before_h + overlap, std::max<std::int64_t>(0, next.column - g.before_w + overlap), g.tile());
         }
         if (h >= 0 && w >= 0 && h + 6 <= g.height && w + 6 <= g.width) {
             const E* corner = map + h * line + w * g.x_pixel;
