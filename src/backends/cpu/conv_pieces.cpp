@@ -63,12 +63,13 @@ int gradient_parts(const PlanContext& context, std::int64_t weights, std::int64_
 
 std::vector<ConvPiece> pieces_of(const PlanContext& context, const ConvLines& lines, bool is_gradient, bool is_sharded, const Shape& made, std::int64_t macs, std::int64_t weights) {
     if (is_sharded) return row_pieces(context, lines);
-    // Some 16 us of a core: multiply-adds, or in thin kernels the elements they write. Each piece reads all weights: where they do not
-    // stay in the cache, that pays from so many pixels on.
-    constexpr std::int64_t piece_work = 2 << 20, element_work = 16, most_pieces = 8, cached_weights = 64 << 10, least_pixels = 24;
+    // Some 8 us of a core: multiply-adds, or in thin kernels the elements they write; an even number, as cores are. Each piece reads all
+    // weights: where they do not stay in the cache, that pays from so many pixels on.
+    constexpr std::int64_t piece_work = 1 << 20, element_work = 16, most_pieces = 8, cached_weights = 64 << 10, least_pixels = 24;
     const std::int64_t samples = made[0], pixels = made.elements() / made[1];
     const std::int64_t most = weights > cached_weights ? std::clamp<std::int64_t>(pixels / least_pixels, 1, most_pieces) : most_pieces;
-    const std::int64_t wanted = context.has_few_samples() ? std::clamp<std::int64_t>((macs + element_work * made.elements()) / piece_work, 1, most) : 1;
+    const std::int64_t even = ((macs + element_work * made.elements()) / piece_work + 1) / 2 * 2;
+    const std::int64_t wanted = context.has_few_samples() ? std::clamp<std::int64_t>(even, 1, most) : 1;
     if (wanted <= samples) return grouped(lines, samples, wanted);
     const std::int64_t each = (wanted + samples - 1) / samples;
     return is_gradient ? striped_gradient(lines, samples, each) : striped(lines, samples, each);
