@@ -56,6 +56,7 @@ inline constexpr const char* paper_lenet = "LeCun, Bottou, Bengio, Haffner 1998,
 [[nodiscard]] std::vector<ModelCard> small_convnet_cards();
 [[nodiscard]] std::vector<ModelCard> cifar_resnet_cards();
 [[nodiscard]] std::vector<ModelCard> alexnet_cards();
+[[nodiscard]] std::vector<ModelCard> cifar_convnet_cards();
 [[nodiscard]] std::vector<ModelCard> zfnet_cards();
 [[nodiscard]] std::vector<ModelCard> vgg_cards();
 [[nodiscard]] std::vector<ModelCard> network_in_network_cards();

@@ -1,5 +1,5 @@
 // Where batch norm and ReLU stand in a residual unit: the study of He, Zhang, Ren, Sun 2016, arXiv:1603.05027, fig. 4 and table 2, on
-// networks for 32 x 32 pictures. 110 layers: units of two 3 x 3 convolutions, shortcuts without parameters (option A of the first paper);
+// networks for 32 x 32 pictures. 110 layers (or 20): units of two 3 x 3 convolutions, shortcuts without parameters (option A of the first paper);
 // 164 layers: bottlenecks, and a 1 x 1 convolution where the shortcut changes its channels. Names as in PyTorch's pre-activation nets
 // (layer1.0.bn1 ..., downsample.0, a last bn, fc).
 #include "core/text.h"
@@ -125,12 +125,14 @@ std::vector<ModelCard> cifar_preact_resnet_cards() {
                                {relu_only_preactivation, build_unit<relu_only_preactivation>, "_relu_only", "ReLU before each convolution, BN after it", 6.71, 5.91, 1727962, 1704154}};
     std::vector<ModelCard> cards;
     for (const Row& row : rows)
-        for (const int depth : {110, 164})
+        for (const int depth : {20, 110, 164}) {
+            const bool is_bottleneck = depth == 164;
             cards.push_back({.name = fmt::format("cifar_preact_resnet{}{}", depth, row.suffix), .family = "cifar_preact_resnet", .year = 2016,
                              .paper = "He, Zhang, Ren, Sun 2016, Identity Mappings in Deep Residual Networks, arXiv:1603.05027",
-                             .summary = fmt::format("{} unit: {}; {}", name_of(row.kind), row.summary, depth == 110 ? "two convolutions each" : "bottlenecks"), .height = 32, .width = 32, .classes = 10,
-                             .preprocess = cifar(), .parameters = depth == 110 ? row.parameters110 : row.parameters164, .macs = depth == 110 ? 252887680 : 247646720,
-                             .accuracy = fmt::format("CIFAR-10 error {:.2f} % (paper, table 2)", depth == 110 ? row.error110 : row.error164), .build = row.build, .depth = depth});
+                             .summary = fmt::format("{} unit: {}; {}", name_of(row.kind), row.summary, is_bottleneck ? "bottlenecks" : "two convolutions each"), .height = 32, .width = 32, .classes = 10,
+                             .preprocess = cifar(), .parameters = depth == 20 ? 269722 : is_bottleneck ? row.parameters164 : row.parameters110, .macs = depth == 20 ? 40551040 : is_bottleneck ? 247646720 : 252887680,
+                             .accuracy = depth == 20 ? "" : fmt::format("CIFAR-10 error {:.2f} % (paper, table 2)", is_bottleneck ? row.error164 : row.error110), .build = row.build, .depth = depth});
+        }
     return cards;
 }
 

@@ -19,6 +19,7 @@ const std::vector<ModelCard>& model_cards() {
             small_convnet_cards,
             cifar_resnet_cards,
             alexnet_cards,
+            cifar_convnet_cards,
             zfnet_cards,
             network_in_network_cards,
             vgg_cards,
