@@ -31,6 +31,7 @@ RunData open_run_data(const Recipe& recipe) {
     } else if (recipe.validation != "none") {
         data.validation = open_dataset(recipe.validation.empty() ? recipe.data : recipe.validation, Split::test);
     }
+    if (recipe.per_class > 0) data.train = few_per_class(data.train, recipe.per_class);
     const auto& classes = data.train->classes();
     std::vector<std::int64_t> counts(classes.size());
     for (std::int64_t i = 0; i < data.train->size(); ++i) ++counts[static_cast<std::size_t>(data.train->label(i))];

@@ -70,7 +70,8 @@ Network build_for(std::string_view model, const Dataset& train, bool by_data, Mo
     const bool is_one_size = image[0] > 0 && image[1] > 0;
     const bool is_listing = model.starts_with("listing:"), is_file = is_listing || is_onnx(std::string(model));
     options.classes = static_cast<std::int64_t>(train.classes().size());
-    if (!is_file && is_one_size && image[2] != find_model(model).channels) options.channels = image[2];
+    if (!is_file && options.channels == 0 && is_one_size && image[2] != find_model(model).channels) options.channels = image[2];
+    if (is_file && options.channels > 0) throw ArgumentError(fmt::format("'{}' is a network as it is written: network.channels changes models of 'fovea models' only", model));
     if (is_file) refuse_changes(model, options);
     const std::string file(model.substr(model.find(':') + 1));
     Network network = is_listing ? build_listing_for(file, listing.empty() ? text_of(file) : listing, is_one_size ? image : Shape{0, 0, 0}) : named_network(model, options);
@@ -102,6 +103,7 @@ ModelOptions options_of(const Recipe& recipe) {
     options.dropout = recipe.dropout;
     options.drop_path = recipe.drop_path;
     options.width_multiplier = recipe.width_multiplier;
+    options.channels = recipe.channels;
     if (!recipe.shortcut.empty()) options.shortcut = recipe.shortcut == "a" ? Shortcut::a : recipe.shortcut == "b" ? Shortcut::b : Shortcut::c;
     return options;
 }

@@ -128,6 +128,9 @@ std::int64_t write_shards(const Dataset& dataset, const std::filesystem::path& d
 /// however the set grows or is ordered. `fraction` of the pictures, in (0, 1), are held out; Split::train gives the others.
 [[nodiscard]] DatasetPtr split_by_hash(DatasetPtr dataset, double fraction, Split split);
 
+/// At most `count` pictures of each class, those whose keys' hashes come first, in the set's order: what a few examples teach.
+[[nodiscard]] DatasetPtr few_per_class(DatasetPtr dataset, std::int64_t count);
+
 /// What looking at every picture of a set finds.
 struct DatasetReport {
     std::int64_t pictures = 0, readable = 0;

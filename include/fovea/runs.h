@@ -53,7 +53,7 @@ struct RunRecord {
     std::optional<Evaluation> evaluation;  ///< after the last epoch
     std::string evaluated_on; ///< its data set
     double seconds = 0;
-    std::string status;       ///< "running", "finished", "stopped", "failed", "killed", "unreadable"
+    std::string status;       ///< "running", "finished", "stopped", "diverged", "failed", "killed", "unreadable"
     std::string why;          ///< a sentence, where there is more to say
 
     /// The epoch that is best by the run's metric; nullptr before the first.

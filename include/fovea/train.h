@@ -254,6 +254,11 @@ struct FitSpec {
     std::string recipe{};            ///< the recipe as resolved (TOML): kept in the run directory as recipe.toml
 };
 
+/// Training in which the loss or a parameter became NaN or infinite.
+class DivergenceError : public Error {
+    using Error::Error;
+};
+
 struct FitResult {
     std::int64_t epochs = 0, updates = 0;  ///< finished
     std::vector<double> history;           ///< the metric after each epoch
@@ -270,7 +275,7 @@ struct FitResult {
 
 /// Trains `network` (input "image", the output that scores_of() finds). Run directory: config.json, recipe.toml, metrics.jsonl, the same
 /// for TensorBoard (events.out.tfevents.*), evaluation.json, checkpoint-last.safetensors, checkpoint-best.safetensors. Killed at any moment and resumed, it ends with the bytes of a run never stopped.
-/// Throws Error on a NaN or infinite loss, naming the node that made it first; the last good checkpoint stays.
+/// Throws DivergenceError on a NaN or infinite loss, naming the node that made it first; the last good checkpoint stays.
 FitResult fit(const Graph& network, const FitSpec& spec);
 
 /// Batch norm's running statistics as those of a whole pass over the loader's epoch, weights as they are and nothing dropped: mean and
@@ -355,10 +360,12 @@ struct Recipe {
     std::string normalise = "data";         ///< mean and deviation of the training set, or "card": the model's
     double dropout = -1, drop_path = -1, width_multiplier = 0;  ///< network.*: see ModelOptions
     std::string shortcut{};                 ///< network.shortcut
+    std::int64_t channels = 0;              ///< network.channels: 3 shows grey pictures to a network for colour; 0: as many as the pictures have
     std::int64_t epochs = 10, batch = 128;
     bool drop_last = false;
     std::int64_t seed = 0;
     double val_split = 0;                   ///< share of the training set that is held out and tested on, by a hash of each picture's key; 0: the test part
+    std::int64_t per_class = 0;             ///< pictures of each class to learn from, chosen as few_per_class() does; 0: all
     bool balanced = false;                  ///< every class is met equally often
     bool draft = true;                      ///< large JPEGs of the training set are decoded no larger than their resize needs
     std::int64_t repeats = 1;               ///< repeated augmentation

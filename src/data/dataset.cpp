@@ -138,13 +138,34 @@ DatasetPtr subset(DatasetPtr dataset, std::vector<std::int64_t> indices, std::st
     return std::make_shared<Subset>(std::move(dataset), std::move(indices), std::move(name));
 }
 
+namespace {
+
+/// A name's hash is no good as a number: Philox spreads it.
+double uniform_of(const Dataset& dataset, std::int64_t index, std::string_view purpose) { return Rng(hash_name(dataset.key(index)), hash_name(purpose), 0).uniform(0); }
+
+}  // namespace
+
+DatasetPtr few_per_class(DatasetPtr dataset, std::int64_t count) {
+    require<ArgumentError>(dataset != nullptr, "few_per_class: no data set given");
+    require<ArgumentError>(count > 0, "few_per_class of '{}': at least one picture of a class, got {}", dataset->name(), count);
+    std::vector<std::vector<std::pair<double, std::int64_t>>> of_class(dataset->classes().size());
+    for (std::int64_t i = 0; i < dataset->size(); ++i) of_class[static_cast<std::size_t>(dataset->label(i))].emplace_back(uniform_of(*dataset, i, "few"), i);
+    std::vector<std::int64_t> indices;
+    for (auto& pictures : of_class) {
+        std::ranges::sort(pictures);
+        pictures.resize(std::min(pictures.size(), static_cast<std::size_t>(count)));
+        for (const auto& [place, index] : pictures) indices.push_back(index);
+    }
+    std::ranges::sort(indices);
+    return subset(std::move(dataset), std::move(indices), fmt::format("{} of each class", count));
+}
+
 DatasetPtr split_by_hash(DatasetPtr dataset, double fraction, Split split) {
     require<ArgumentError>(dataset != nullptr, "split_by_hash: no data set given");
     require<ArgumentError>(fraction > 0 && fraction < 1, "split_by_hash: the held out share lies in (0, 1), got {}", fraction);
     std::vector<std::int64_t> indices;
     for (std::int64_t i = 0; i < dataset->size(); ++i) {
-        // A name's hash is no good as a number: Philox spreads it.
-        const bool is_held_out = Rng(hash_name(dataset->key(i)), hash_name("split"), 0).uniform(0) < fraction;
+        const bool is_held_out = uniform_of(*dataset, i, "split") < fraction;
         if (is_held_out != (split == Split::train)) indices.push_back(i);
     }
     require<ArgumentError>(!indices.empty(), "split_by_hash: of the {} pictures of '{}' none falls to {} with a held out share of {}", dataset->size(), dataset->name(), name_of(split), fraction);

@@ -53,6 +53,9 @@ public:
     FitResult go() {
         try {
             return run();
+        } catch (const DivergenceError& error) {
+            directory_.log_end({{"status", "diverged"}, {"why", error.what()}});
+            throw;
         } catch (const std::exception& error) {
             directory_.log_end({{"status", "failed"}, {"why", error.what()}});
             throw;
@@ -437,7 +440,7 @@ private:
         } catch (const Error& error) {
             culprit = fmt::format("where it began could not be found: {}", error.what());
         }
-        fail("{}: {}; {}{}. A smaller learning rate, a warm-up or clip_norm may help", place(failed), what, culprit, good);
+        fail<DivergenceError>("{}: {}; {}{}. A smaller learning rate, a warm-up or clip_norm may help", place(failed), what, culprit, good);
     }
 
     const Graph& network_;

@@ -160,7 +160,9 @@ void check(const Recipe& r) {
     require<ArgumentError>(r.backend == "cpu" || r.backend == "reference", "backend is \"cpu\" or \"reference\", got '{}'", r.backend);
     require<ArgumentError>(r.metric == "top1" || r.metric == "topk" || r.metric == "loss", "metric is top1, topk or loss, got '{}'", r.metric);
     require<ArgumentError>(r.shortcut.empty() || r.shortcut == "a" || r.shortcut == "b" || r.shortcut == "c", "network.shortcut is a, b or c, got '{}'", r.shortcut);
+    require<ArgumentError>(r.channels == 0 || r.channels == 1 || r.channels == 3, "network.channels is 1 or 3 (0: as the pictures have), got {}", r.channels);
     check_augment(r.augment);
+    require<ArgumentError>(r.per_class >= 0, "per_class is at least 0 (0: all pictures), got {}", r.per_class);
     require<ArgumentError>(r.val_split >= 0 && r.val_split < 1, "val_split lies in 0..1, 1 left out, got {}", r.val_split);
     require<ArgumentError>(r.repeats >= 1 && (r.repeats == 1 || !r.balanced), "repeats is at least 1, and 1 with balanced, which draws pictures by itself; got {}", r.repeats);
     require<ArgumentError>(r.val_split == 0 || r.validation.empty(), "val_split = {} and validation = '{}' both say what is tested on: leave one out", r.val_split, r.validation);

@@ -21,6 +21,7 @@ template <class R, class Visit> void visit_recipe(R& r, Visit&& visit) {
     visit("epochs", r.epochs);
     visit("batch", r.batch);
     visit("drop_last", r.drop_last);
+    visit("per_class", r.per_class);
     visit("balanced", r.balanced);
     visit("draft", r.draft);
     visit("repeats", r.repeats);
@@ -43,6 +44,7 @@ template <class R, class Visit> void visit_recipe(R& r, Visit&& visit) {
     visit("network.drop_path", r.drop_path);
     visit("network.width_multiplier", r.width_multiplier);
     visit("network.shortcut", r.shortcut);
+    visit("network.channels", r.channels);
     visit("optimizer.name", r.optimizer);
     visit("schedule.name", r.schedule);
     visit("average.ema", r.step.ema);

@@ -133,6 +133,20 @@ TEST(SplitByHash, IsStableDisjointAndOfTheRightSize) {
     EXPECT_THROW((void)split_by_hash(data, 1, Split::val), ArgumentError);
 }
 
+TEST(FewPerClass, TakesAsManyOfEachClassAndTheSameEachTime) {
+    MemoryImages images{2, 2, 1, std::vector<std::uint8_t>(92, 0), std::vector<std::int32_t>(23, 0)};
+    for (const std::size_t i : {2, 9, 20}) images.labels[i] = 1;  // 20 of one class, 3 of the other
+    const DatasetPtr data = memory_dataset("skewed", {"many", "few"}, std::move(images)), five = few_per_class(data, 5), two = few_per_class(data, 2);
+    EXPECT_EQ(five->size(), 5 + 3);
+    EXPECT_EQ(two->size(), 2 + 2);
+    EXPECT_EQ(five->name(), "skewed 5 of each class");
+    std::set<std::string> keys;
+    for (std::int64_t i = 0; i < five->size(); ++i) keys.insert(five->key(i));
+    EXPECT_EQ(keys.size(), 8u);
+    for (std::int64_t i = 0; i < two->size(); ++i) EXPECT_TRUE(keys.contains(two->key(i))) << "fewer are some of more";
+    EXPECT_EQ(test::message_of<ArgumentError>([&] { (void)few_per_class(data, 0); }), "few_per_class of 'skewed': at least one picture of a class, got 0");
+}
+
 TEST(Weights, DrawInProportion) {
     MemoryImages images{2, 2, 1, std::vector<std::uint8_t>(4000, 0), std::vector<std::int32_t>(1000, 0)};
     for (std::size_t i = 0; i < 100; ++i) images.labels[i] = 1;  // 900 of one class, 100 of the other

@@ -312,7 +312,8 @@ TEST(Fit, ANaNLossStopsAndNamesWhereItBegan) {
     spec.schedule = {};
     spec.optimizer = Sgd{.lr = 1e18};
     spec.save_every_steps = 0;
-    const std::string message = test::message_of<Error>([&] { fit(small_network(), spec); });
+    const std::string message = test::message_of<DivergenceError>([&] { fit(small_network(), spec); });
+    EXPECT_NE(bytes_of(directory.path() / "metrics.jsonl").find(R"("status":"diverged")"), std::string::npos);
     EXPECT_NE(message.find("it began in epoch 1 step "), std::string::npos) << message;
     EXPECT_NE(message.find(" '"), std::string::npos) << message;
     EXPECT_NE(message.find("the last good checkpoint is"), std::string::npos) << message;

@@ -133,6 +133,8 @@ TEST(Recipe, RefusesContradictionsInOneSentence) {
     EXPECT_EQ(refused("[schedule]\nname = \"one-cycle\"\nwarm_up = 2"), "recipe 'r': schedule.warm_up = 2 with one-cycle: that schedule rises by itself (pct_start)");
     EXPECT_EQ(refused("validation = \"none\"\nmetric = \"topk\""), "recipe 'r': metric = \"topk\" needs a validation set, but validation = \"none\"");
     EXPECT_EQ(refused("[optimizer]\nnesterov = true"), "recipe 'r': optimizer 'sgd': nesterov must be used with a momentum and without dampening, got 1");
+    EXPECT_EQ(refused("[network]\nchannels = 2"), "recipe 'r': network.channels is 1 or 3 (0: as the pictures have), got 2");
+    EXPECT_EQ(refused("per_class = -1"), "recipe 'r': per_class is at least 0 (0: all pictures), got -1");
     EXPECT_EQ(refused("epochs = 0"), "recipe 'r': epochs and batch are at least 1, got 0 and 128");
 }
 
