@@ -1,23 +1,18 @@
 // fovea train MODEL --data mnist:DIR --epochs 5 --out runs/a; fovea train --recipe cifar_resnet20 --data cifar10:DIR
 
-#include <atomic>
-#include <csignal>
 #include <filesystem>
 #include <functional>
 #include <iterator>
-#include <optional>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "command.h"
 #include "data_options.h"
 #include "fovea/io.h"
 #include "fovea/models.h"
-#include "fovea/nn.h"
-#include "fovea/runs.h"
 #include "fovea/train.h"
 #include "network.h"
+#include "training.h"
 
 namespace fovea::cli {
 
@@ -37,13 +32,6 @@ struct TrainArguments {
     int loader_threads = 1;
     std::function<bool()> seed_is_given;
 };
-
-std::atomic<bool> stop_wanted = false;
-
-extern "C" void on_interrupt(int signal) {
-    stop_wanted = true;
-    std::signal(signal, SIG_DFL);  // a second Ctrl-C ends the process at once
-}
 
 /// The recipe that is named, else the one a resumed run keeps, else the shipped one for the network and its pictures; then the settings.
 Recipe resolve(const TrainArguments& a) {
@@ -85,56 +73,8 @@ fs::path free_run_directory(const std::string& model) {
     return path;
 }
 
-/// A bar that is redrawn on a terminal; plain lines, one per epoch, elsewhere.
-class Progress {
-public:
-    Progress(std::int64_t epochs, bool json) : epochs_(epochs), out_(json ? stderr : stdout) {}
-
-    void step(const StepReport& report) {
-        if (!line_.is_due(report.step + 1 == report.steps_per_epoch)) return;
-        const double part = static_cast<double>(report.step + 1) / static_cast<double>(report.steps_per_epoch);
-        line_.write(fmt::format("epoch {}/{} {} {:3.0f} %  loss {:.4f}  accuracy {:.2f} %  {} images/s  loader wait {:.0f} %  {} left{}", report.epoch + 1, epochs_, bar(part, 20), part * 100,
-                                report.mean_loss, report.accuracy * 100, short_count(report.images_per_second), report.loader_wait * 100, duration(report.epoch_seconds_left),
-                                report.seconds_left > 0 ? fmt::format(" ({} in all)", duration(report.seconds_left)) : ""));
-    }
-
-    void epoch(const EpochReport& report) {
-        clear();
-        std::string text = fmt::format("epoch {}/{}  loss {:.4f}  accuracy {:.2f} %", report.epoch + 1, epochs_, report.train_loss, report.train_accuracy * 100);
-        if (report.validation) text += fmt::format("  |  test loss {:.4f}  accuracy {:.2f} %{}", report.validation->loss, report.validation->top1 * 100, report.is_best ? "  best" : "");
-        const std::string wait = report.loader_wait >= 0.01 ? fmt::format("  loader wait {:.0f} %", report.loader_wait * 100) : "";
-        fmt::print(out_, "{}  |  {:.1f} s  {} images/s{}\n", text, report.seconds, short_count(report.images_per_second), wait);
-        std::fflush(out_);
-    }
-
-    void clear() { line_.clear(); }
-
-private:
-    std::int64_t epochs_;
-    std::FILE* out_;
-    ProgressLine line_;
-};
-
 Json evaluation_document(const Evaluation& evaluation) {
     return {{"images", evaluation.images}, {"loss", evaluation.loss}, {"top1", evaluation.top1}, {"top" + std::to_string(evaluation.k), evaluation.topk}};
-}
-
-/// Where the parameters begin: a weights file, an ONNX file's own, a scheme; nothing for the model's own start.
-std::optional<Parameters> start_of(const Network& network, const Recipe& recipe) {
-    const auto seed = static_cast<std::uint64_t>(recipe.seed);
-    if (!recipe.weights.empty()) {
-        LoadReport report;
-        Parameters start = start_from(network, recipe.weights, recipe.weights_map, seed, report);
-        std::string text = fmt::format("'{}': {} tensors taken", recipe.weights, report.matched.size());
-        std::vector<std::string> fresh = report.missing;
-        fresh.insert(fresh.end(), report.kept.begin(), report.kept.end());
-        if (!fresh.empty()) text += fmt::format(", {} begin anew: {}{}", fresh.size(), fmt::join(fresh.begin(), fresh.begin() + std::min<std::ptrdiff_t>(6, std::ssize(fresh)), ", "), fresh.size() > 6 ? ", ..." : "");
-        note(text);
-        return start;
-    }
-    if (!recipe.init.empty()) return make_parameters(network.graph, seed, recipe.init);
-    if (network.parameters.size() > 0) return network.parameters;  // an ONNX file: training goes on from what it holds
-    return {};
 }
 
 /// "90s", "30m", "2h" or plain minutes.
@@ -184,84 +124,36 @@ void print_changes(const std::vector<ParameterChange>& changes) {
     fmt::print("{}", table(rows, "<><"));
 }
 
-/// report.html of the run; one that cannot be written takes nothing from it.
-fs::path write_report(const FitSpec& spec) {
-    const fs::path page = spec.out / "report.html";
-    try {
-        write_file_atomically(page.string(), report_html(read_run(spec.out), spec.validation));
-    } catch (const Error& error) {
-        note(fmt::format("no report was written: {}", error.what()));
-    }
-    return page;
-}
-
 void train(const TrainArguments& a) {
     a.common.apply();
     const Recipe recipe = resolve(a);
-    const auto [data, validation] = open_run_data(recipe);
-    const fs::path out = a.out.empty() ? free_run_directory(recipe.model) : fs::path(a.out), last = out / "checkpoint-last.safetensors";
-    const bool goes_on = a.resume && fs::exists(last);
-    // A run carries the text of its listing: the file may be gone, or say something else by now.
-    const Network network = build_for(recipe.model, *data, recipe.normalise == "data", options_of(recipe), goes_on ? facts_of(load_checkpoint(last)).listing : std::string());
-    FitSpec spec = fit_spec(recipe);
-    spec.train = data;
-    spec.validation = validation;
-    spec.model = network.model;
-    spec.model_options = network.model_options;
-    spec.listing = network.listing;
-    spec.preprocess = network.preprocess;
-    if (const auto all = std::ranges::find(spec.step.frozen, "backbone"); all != spec.step.frozen.end()) {
-        spec.step.frozen.erase(all);
-        const std::vector<std::string> head = head_of(network.graph);
-        for (const ParameterInfo& info : network.graph.parameters())
-            if (info.is_trainable && std::ranges::find(head, info.name) == head.end()) spec.step.frozen.push_back(info.name);
-    }
-    if (const LossFunction loss = loss_of(network)) {
-        if (recipe.label_smoothing > 0) throw ArgumentError(fmt::format("label_smoothing = {}: {} has a loss of its own", recipe.label_smoothing, network.model));
-        spec.loss = loss;
-        spec.loss_name = "label_distance";
-        spec.lowest_wins = lowest_wins(network);
-    }
-    spec.loader_threads = a.loader_threads;
-    spec.resume = a.resume;
-    spec.save_every_minutes = a.save_every_minutes;
-    spec.save_every_steps = a.save_every_steps;
-    spec.stop = &stop_wanted;
-    a.memory.apply_to(spec.compile);
-    a.plan.apply_to(spec.compile, false);
+    const RunOptions options{.out = a.out.empty() ? free_run_directory(recipe.model) : fs::path(a.out), .resume = a.resume, .save_every_minutes = a.save_every_minutes,
+                             .save_every_steps = a.save_every_steps, .loader_threads = a.loader_threads, .memory = a.memory, .plan = a.plan};
+    auto [network, spec] = prepare_training(recipe, open_run_data(recipe), options);
     if (const std::string unmet = unmet_precision(spec.compile); !unmet.empty()) note(unmet);
     if (a.find_lr) {
         spec.initial = start_of(network, recipe);
         return print_learning_rates(a, network, spec);
     }
-    spec.out = out;
+    spec.out = options.out;
+    const fs::path last = spec.out / "checkpoint-last.safetensors";
     if (!a.resume && fs::exists(last))
         throw ArgumentError(fmt::format("'{}' holds a run already: --resume goes on with it, another --out begins a new one", spec.out.string()));
     // A resumed run needs its start only to say how far it went.
-    if (!goes_on || !recipe.weights.empty()) spec.initial = start_of(network, recipe);
+    if (!goes_on(options) || !recipe.weights.empty()) spec.initial = start_of(network, recipe);
 
     std::FILE* messages = a.common.json ? stderr : stdout;
     fmt::print(messages, "{} ({} parameters) on {}: {} images, {} classes; recipe {}: {} epochs, batch {}, {}; {}\n", network.model, commas(network.graph.trainable_scalars()),
                spec.train->name(), commas(spec.train->size()), spec.train->classes().size(), recipe.name, spec.epochs, spec.batch, name_of(spec.optimizer), spec.out.string());
     std::fflush(messages);
 
-    Progress progress(spec.epochs, a.common.json);
-    spec.callbacks.push_back({.on_step =
-                                  [&](const StepReport& report) {
-                                      progress.step(report);
-                                      return true;
-                                  },
-                              .on_epoch =
-                                  [&](const EpochReport& report) {
-                                      progress.epoch(report);
-                                      return true;
-                                  }});
-    std::signal(SIGINT, on_interrupt);
-    std::signal(SIGTERM, on_interrupt);
+    TrainingProgress progress(spec.epochs, messages);
+    spec.callbacks.push_back(progress.callback());
+    catch_interrupts();
     const FitResult result = fit(network.graph, spec);
     progress.clear();
     for (const std::string& warning : result.warnings) note(warning);
-    const fs::path page = write_report(spec);
+    const fs::path page = write_run_report(spec);
     std::vector<ParameterChange> changes;
     if (!recipe.weights.empty()) changes = parameter_changes(network.graph, *spec.initial, result.parameters);
 
