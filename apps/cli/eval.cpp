@@ -1,11 +1,14 @@
-// fovea eval RUN|WEIGHTS [RUN ...] --data cifar10:DIR [--crops 10] [--scales 256,288] [--precision bf16 --against f32]
+// fovea eval RUN|WEIGHTS [RUN ...] --data cifar10:DIR [--crops 10] [--scales 256,288] [--precision bf16 --against f32] [--robustness]
 
 #include <algorithm>
+#include <filesystem>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "command.h"
+#include "fovea/explain/robustness.h"
+#include "fovea/io.h"
 #include "fovea/train.h"
 #include "network.h"
 
@@ -22,6 +25,8 @@ struct EvalArguments {
     std::int64_t batch = 256, topk = 5;
     int loader_threads = 1;
     PreprocessArguments preprocess;
+    bool robustness = false;
+    std::string svg, format = "table";
 };
 
 /// Cells as wide as the largest count; class names cut to 12 letters.
@@ -72,6 +77,31 @@ void compare_precisions(const EvalArguments& a, const Network& network, const Da
                    name_of(spec.compile.precision), a.against, commas(found.same_top1), commas(found.images), share * 100, found.relative_l2, found.worst_l2);
 }
 
+/// Accuracy under disturbances: a table, and a picture in the run's directory or where --svg says.
+void report_robustness(const EvalArguments& a, const Network& network, const DatasetPtr& data, const EvaluateSpec& spec) {
+    ProgressLine line;
+    const std::int64_t all = robustness_evaluations();
+    const Robustness found = measure_robustness(network.graph, network.parameters, data, spec, [&](std::int64_t made) {
+        if (line.is_due(made == all)) line.write(fmt::format("{} {}/{}", bar(static_cast<double>(made) / static_cast<double>(all), 20), made, all));
+    });
+    line.clear();
+    for (const std::string& damaged : data->damaged()) note(damaged + "; left out");
+    const bool is_run = std::filesystem::is_directory(a.paths.front());
+    const std::string svg = !a.svg.empty() ? a.svg : is_run ? (std::filesystem::path(a.paths.front()) / "robustness.svg").string() : "";
+    if (!svg.empty()) write_file_atomically(svg, robustness_chart(found));
+    const TableFormat format = chosen_format(a.common, a.format);
+    if (format != TableFormat::json) {
+        fmt::print("{} on {}: {} images, {} times\n\n{}{}", network.model, data->name(), commas(found.clean.images), all, to_text(robustness_sheet(found), format), svg.empty() ? "" : "\n" + svg + "\n");
+        return;
+    }
+    Json points = Json::array();
+    for (const Robustness::Point& point : found.points) points.push_back({{"disturbance", point.name}, {"strength", point.strength}, {"top1", point.top1}, {"loss", point.loss}});
+    Json means = Json::object();
+    for (const Disturbance& disturbance : disturbances()) means[disturbance.name] = found.mean_top1(disturbance.name);
+    print_document({{"command", "eval"}, {"model", network.model}, {"weights", a.paths.front()}, {"data", data->name()}, {"images", found.clean.images}, {"skipped_images", found.clean.skipped}, {"top1", found.clean.top1},
+                    {"loss", found.clean.loss}, {"robustness", points}, {"mean_top1", means}, {"mean", found.mean_top1()}, {"svg", svg}});
+}
+
 void eval(const EvalArguments& a) {
     a.common.apply();
     std::vector<Network> networks;
@@ -92,6 +122,11 @@ void eval(const EvalArguments& a) {
     spec.lowest_wins = lowest_wins(network);
     spec.compile = a.computing.noted_options();
     if (!a.against.empty()) return compare_precisions(a, network, data, spec);
+    if (a.robustness) {
+        if (networks.size() > 1 || a.crops != "1" || !a.scales.empty()) throw ArgumentError("--robustness is of one network and one view of each picture: leave out further networks, --crops and --scales");
+        return report_robustness(a, network, data, spec);
+    }
+    if (!a.svg.empty() || a.format != "table") throw ArgumentError("--svg and --format belong to --robustness");
     const Evaluation result = measure(networks, data, {.crops = a.crops == "dense" ? 0 : std::stoll(a.crops), .scales = a.scales}, spec);
     const std::string weights = fmt::format("{}", fmt::join(a.paths, ", ")), what = networks.size() == 1 ? network.model : fmt::format("{} networks", networks.size());
     for (const std::string& damaged : data->damaged()) note(damaged + "; left out");
@@ -140,6 +175,9 @@ void add_eval(CLI::App& app) {
     command->add_option("--split", a->split, "Which part of it")->check(CLI::IsMember({"train", "test", "val"}));
     command->add_option("--model", a->model, "What a plain weights file holds: a name of 'fovea models'");
     command->add_option("--checkpoint", a->checkpoint, "Of a run: last, or best (chosen by the test set: flatters)")->check(CLI::IsMember({"last", "best"}));
+    command->add_flag("--robustness", a->robustness, "Accuracy under changes of fixed strength: scale, rotation, shear, occlusion, brightness, contrast, saturation, blur, noise");
+    command->add_option("--svg", a->svg, "Of --robustness: the picture (default: robustness.svg in the run's directory)");
+    add_format(*command, a->format);
     command->add_option("--batch", a->batch, "Pictures at a time")->check(CLI::Range(1, 1'000'000));
     command->add_option("--topk", a->topk, "k of the top-k accuracy")->check(CLI::Range(1, 1'000'000));
     command->add_option("--loader-threads", a->loader_threads, "Threads that prepare pictures")->check(CLI::Range(0, 256));
