@@ -59,6 +59,7 @@ void add_train(CLI::App& app);
 void add_finetune(CLI::App& app);
 void add_recipes(CLI::App& app);
 void add_runs(CLI::App& app);
+void add_study(CLI::App& app);
 void add_eval(CLI::App& app);
 void add_predict(CLI::App& app);
 void add_bench(CLI::App& app);

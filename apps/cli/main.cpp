@@ -40,6 +40,7 @@ int run(int argc, char** argv) {
     cli::add_finetune(app);
     cli::add_recipes(app);
     cli::add_runs(app);
+    cli::add_study(app);
     cli::add_eval(app);
     cli::add_predict(app);
     cli::add_bench(app);

@@ -1,6 +1,7 @@
 #include "explain/chart.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -111,6 +112,11 @@ std::string line_chart(const ChartSpec& spec, const std::vector<Series>& series)
         if (shown > 1) svg += fmt::format("<path d=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"{:g}\" stroke-linejoin=\"round\">{}</path>\n", path, line.colour, line.width, tip);
     }
     return svg + "</svg>\n";
+}
+
+std::string run_colour(std::size_t run) {
+    constexpr std::array colours{"#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb", "#000000"};
+    return colours[run % colours.size()];
 }
 
 std::string rainbow(std::size_t index, std::size_t count) {

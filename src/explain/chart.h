@@ -25,6 +25,8 @@ struct ChartSpec {
 /// Names stand below the title up to eight of them; each line has its name as a tooltip. Long series are averaged to some 600 points.
 [[nodiscard]] std::string line_chart(const ChartSpec& spec, const std::vector<Series>& series);
 
+/// One of eight colours that are told apart easily, for run number `run` among several.
+[[nodiscard]] std::string run_colour(std::size_t run);
 /// Colour `index` of `count` from blue (first) to red (last).
 [[nodiscard]] std::string rainbow(std::size_t index, std::size_t count);
 

@@ -1,6 +1,5 @@
 // Several runs: as a list, side by side, over one another.
 #include <algorithm>
-#include <array>
 #include <set>
 
 #include "explain/chart.h"
@@ -9,9 +8,6 @@
 namespace fovea {
 
 namespace {
-
-constexpr std::array run_colours{"#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb", "#000000"};
-std::string colour_of(std::size_t run) { return run_colours[run % run_colours.size()]; }
 
 std::string epochs_text(const RunRecord& run) { return fmt::format("{}/{}", run.epochs.size(), run.epochs_wanted); }
 
@@ -81,7 +77,7 @@ std::string runs_chart(const std::vector<RunRecord>& runs) {
     std::vector<Series> losses, accuracies, norms;
     for (std::size_t r = 0; r < runs.size(); ++r) {
         const RunRecord& run = runs[r];
-        Series train{run.name + ", training", {}, colour_of(r), 0.8}, test{run.name, {}, colour_of(r), 2.4}, train_accuracy = train, test_accuracy = test;
+        Series train{run.name + ", training", {}, run_colour(r), 0.8}, test{run.name, {}, run_colour(r), 2.4}, train_accuracy = train, test_accuracy = test;
         for (const RunEpoch& epoch : run.epochs) {
             const auto x = static_cast<double>(epoch.epoch);
             train.points.emplace_back(x, epoch.train_loss);
@@ -92,7 +88,7 @@ std::string runs_chart(const std::vector<RunRecord>& runs) {
         losses.push_back(train), losses.push_back(test);
         accuracies.push_back(train_accuracy), accuracies.push_back(test_accuracy);
         if (run.probes.empty()) continue;
-        Series norm{run.name, {}, colour_of(r), 2};
+        Series norm{run.name, {}, run_colour(r), 2};
         for (std::size_t i = 0; i < run.probes.back().gradient_norms.size(); ++i) norm.points.emplace_back(static_cast<double>(i + 1), run.probes.back().gradient_norms[i].second);
         norms.push_back(std::move(norm));
     }
