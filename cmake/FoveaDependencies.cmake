@@ -11,6 +11,8 @@ find_package(JPEG REQUIRED)
 find_package(PNG REQUIRED)
 find_package(LibArchive REQUIRED)
 find_package(Protobuf REQUIRED)
+# Only for the module that several ranks load (src/comm/mpi); without it everything else is the same.
+find_package(MPI QUIET COMPONENTS C)
 find_path(FOVEA_TOMLPLUSPLUS_INCLUDE_DIR toml++/toml.h REQUIRED)
 include(FoveaFoundLibraries)
 
@@ -18,7 +20,7 @@ include(FoveaFoundLibraries)
 # doubles the time of a build.
 set(FOVEA_HEADER_LIBRARIES nlohmann_json::nlohmann_json)
 set(FOVEA_LINK_LIBRARIES fmt::fmt OpenMP::OpenMP_CXX Threads::Threads ZLIB::ZLIB JPEG::JPEG PNG::PNG LibArchive::LibArchive protobuf::libprotobuf-lite fovea_external::dnnl fovea_external::hwy
-    fovea_external::webp fovea_external::csv)
+    fovea_external::webp fovea_external::csv ${CMAKE_DL_LIBS})
 
 # The libraries that the code of one folder includes. oneDNN and Highway are for backends alone, codecs for image and data.
 function(fovea_folder_dependencies folder)
@@ -30,7 +32,9 @@ function(fovea_folder_dependencies folder)
   if(NOT folder MATCHES "^(ops|backends|image)$")
     target_compile_options(fovea_${folder} PRIVATE $<$<CONFIG:Release>:-O2>)
   endif()
-  if(folder STREQUAL "image")
+  if(folder STREQUAL "comm")
+    fovea_mpi_module()
+  elseif(folder STREQUAL "image")
     target_link_libraries(fovea_${folder} PRIVATE JPEG::JPEG PNG::PNG fovea_external::webp)
   elseif(folder STREQUAL "data")
     target_link_libraries(fovea_${folder} PRIVATE LibArchive::LibArchive ZLIB::ZLIB fovea_external::csv)
@@ -55,6 +59,28 @@ function(fovea_folder_dependencies folder)
   elseif(folder STREQUAL "runtime")
     target_compile_definitions(fovea_runtime PRIVATE FOVEA_VERSION="${PROJECT_VERSION}")  # measured plans hold for one version
   endif()
+endfunction()
+
+# MPI's libraries take milliseconds to load, so the library opens this module only in a process that mpirun started.
+function(fovea_mpi_module)
+  set(module ${CMAKE_SHARED_MODULE_PREFIX}fovea_mpi${CMAKE_SHARED_MODULE_SUFFIX})
+  target_compile_definitions(fovea_comm PRIVATE FOVEA_VERSION="${PROJECT_VERSION}" FOVEA_MPI_MODULE_NAME="${module}" FOVEA_LIBRARY_FOLDER="${CMAKE_INSTALL_LIBDIR}"
+    FOVEA_INSTALLED_LIBRARIES="${CMAKE_INSTALL_FULL_LIBDIR}" FOVEA_BUILD_FOLDER="${PROJECT_BINARY_DIR}")
+  if(NOT MPI_C_FOUND)
+    message(STATUS "MPI not found: fovea trains on one machine in one process (apt-get install libopenmpi-dev openmpi-bin)")
+    return()
+  endif()
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/comm/mpi/*.cpp)
+  # It needs nothing of the library but headers: a program may have that linked in statically.
+  add_library(fovea_mpi MODULE ${sources})
+  target_include_directories(fovea_mpi PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src)
+  target_compile_definitions(fovea_mpi PRIVATE FOVEA_VERSION="${PROJECT_VERSION}")
+  target_compile_options(fovea_mpi PRIVATE $<$<CONFIG:Release>:-O3>)
+  target_link_libraries(fovea_mpi PRIVATE MPI::MPI_C Threads::Threads)
+  set_target_properties(fovea_mpi PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
+  fovea_warnings(fovea_mpi)
+  add_dependencies(fovea fovea_mpi)
+  install(TARGETS fovea_mpi LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/fovea)
 endfunction()
 
 # src/<folder>/x.proto becomes "<folder>/x.pb.h" for that folder alone: an object library of its own, since the generated code keeps

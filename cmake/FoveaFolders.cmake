@@ -42,6 +42,7 @@ function(fovea_library_from_folders)
   foreach(rule IN LISTS rules)
     string(REGEX MATCH "^[a-z]+" folder "${rule}")
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${folder}/*.cpp)
+    list(FILTER sources EXCLUDE REGEX "/src/comm/mpi/")  # a module of its own
     if(folder STREQUAL "ops" AND sources)
       set(op_list ${PROJECT_BINARY_DIR}/generated/register_all_ops.cpp)
       fovea_generate_op_list(${op_list})

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "fovea/calibrate.h"
+#include "fovea/comm.h"
 #include "fovea/core.h"
 #include "fovea/data.h"
 #include "fovea/explain.h"

@@ -55,6 +55,7 @@ const std::vector<Wrapped>& wrapped() {
         {std::regex("(cuda|cudnn|cublas|nvrtc).*"), {"src/backends/cuda/"}},
         {std::regex("(jpeglib|jerror|jmorecfg|turbojpeg|png|pngconf)\\.h"), {"src/image/"}},
         {std::regex("(archive|archive_entry|zlib)\\.h"), {"src/data/", "src/io/"}},
+        {std::regex("mpi\\.h"), {"src/comm/mpi/"}},
         {std::regex("(google/protobuf/.*|.*\\.pb\\.h)"), {"src/io/"}},
     };
     return list;
