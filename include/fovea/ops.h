@@ -8,6 +8,7 @@
 #include "fovea/ops/losses.h"
 #include "fovea/ops/norms.h"
 #include "fovea/ops/pooling.h"
+#include "fovea/ops/ranks.h"
 #include "fovea/ops/resampling.h"
 #include "fovea/ops/shapes.h"
 #include "fovea/ops/updates.h"

@@ -55,6 +55,10 @@ private:
 [[nodiscard]] Graph fold_batch_norm(const Graph& graph);
 /// convolution or batch norm (+ add) + ReLU, linear + ReLU, and in the reverse pass the ReLU mask with batch norm's gradient, become one node each.
 [[nodiscard]] Graph fuse(const Graph& graph);
+/// Starts the sums over all ranks that say they may wait (all_reduce with `late`) as soon as what they add up is there, and finishes them
+/// behind everything that does not need them, in the order they were started: they travel while the reverse pass goes on.
+[[nodiscard]] Graph overlap_reductions(const Graph& graph);
+[[nodiscard]] bool has_reductions(const Graph& graph);
 /// Moves parameter updates forward, behind the last reader of the parameter, once enough gradients are waiting: their memory is freed early.
 [[nodiscard]] Graph schedule_updates(const Graph& graph);
 

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "fovea/comm.h"
 #include "fovea/graph.h"
 #include "fovea/passes.h"
 
@@ -159,6 +160,7 @@ private:
 struct RunOptions {
     std::uint64_t seed = 0;  ///< of random nodes (dropout)
     std::uint64_t step = 0;
+    RankPlace place{};       ///< among several ranks that run the same program
 };
 
 /// Whether each thread that helps a session stays on a core of its own: core number w of those the process may use for helper w; calling

@@ -55,6 +55,7 @@ struct KernelArgs {
     std::byte* workspace = nullptr;   ///< of the calling thread: nothing in it outlives the call
     std::uint64_t seed = 0;
     std::uint64_t step = 0;
+    RankPlace place{};
 };
 
 /// A step of a kernel: the next begins when it has ended. Its parts run in any order on any threads; the partition depends on shapes alone,
@@ -70,6 +71,7 @@ struct Phase {
     std::uint32_t row_reads = 0;    ///< bit i: ... only at the rows of the part (rows phases)
     std::uint32_t writes = ~0u;     ///< bit o: output o is written (an output that no phase writes gets no memory)
     bool uses_scratch = false;
+    bool is_collective = false;     ///< one part, in a stage of which no other phase is: ranks meet in the same order
     std::function<void(const KernelArgs&, const Part&)> run;
 };
 

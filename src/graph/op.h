@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/text.h"
+#include "fovea/comm.h"
 #include "fovea/graph.h"
 
 namespace fovea {
@@ -73,8 +74,8 @@ private:
 class OpRun {
 public:
     OpRun(const Attrs& attrs, std::span<const Type> in_types, std::span<const Type> out_types, std::span<const void* const> in, std::span<void* const> out, DType real,
-          std::uint64_t seed, std::uint64_t step)
-        : attrs_(attrs), in_types_(in_types), out_types_(out_types), in_(in), out_(out), real_(real), seed_(seed), step_(step) {}
+          std::uint64_t seed, std::uint64_t step, const RankPlace& place = {})
+        : attrs_(attrs), in_types_(in_types), out_types_(out_types), in_(in), out_(out), real_(real), seed_(seed), step_(step), place_(place) {}
     [[nodiscard]] const Attrs& attrs() const { return attrs_; }
     [[nodiscard]] int inputs() const { return static_cast<int>(in_.size()); }
     [[nodiscard]] int outputs() const { return static_cast<int>(out_.size()); }
@@ -88,6 +89,7 @@ public:
     [[nodiscard]] DType real() const { return real_; }
     [[nodiscard]] std::uint64_t seed() const { return seed_; }
     [[nodiscard]] std::uint64_t step() const { return step_; }
+    [[nodiscard]] const RankPlace& place() const { return place_; }
     /// Calls f(T{}) with the C++ type of "real".
     template <class F> void with_real(F&& f) const { real_ == DType::f64 ? f(double{}) : f(float{}); }
     /// y = f(x) element by element; the function is called with T and must work for float and double.
@@ -118,6 +120,7 @@ private:
     std::span<void* const> out_;
     DType real_;
     std::uint64_t seed_, step_;
+    RankPlace place_;
 };
 
 struct OpDef {
@@ -140,9 +143,14 @@ struct OpDef {
     bool is_view = false;
     /// The result depends on (seed, step): never folded.
     bool is_random = false;
+    /// Ranks take part in it together: never folded or done twice, and done by all ranks in the order of the nodes.
+    bool is_collective = false;
     /// Removed (replaced by input 0) when compiled for inference.
     bool is_identity_at_inference = false;
 };
+
+/// The op is, or the node was made so: a batch norm over the batches of all ranks.
+[[nodiscard]] inline bool is_collective(const Node& node) { return node.op->is_collective || node.attrs.flag("synchronised"); }
 
 class OpRegistry {
 public:

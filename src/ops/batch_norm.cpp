@@ -7,6 +7,7 @@
 #include "fovea/ops.h"
 #include "graph/op.h"
 #include "ops/channels.h"
+#include "ops/over_ranks.h"
 
 namespace fovea {
 
@@ -62,7 +63,12 @@ template <class T> struct ChannelNorm {
         mean /= count;
         dims.each(c, [&](std::int64_t i) { var += (static_cast<double>(x[i]) - mean) * (static_cast<double>(x[i]) - mean); });
         var /= count;
-        inv_std = 1 / std::sqrt(var + eps);
+        finish(1 / std::sqrt(var + eps), gamma, beta);
+    }
+    /// On given statistics: those of all ranks cannot be summed again here.
+    ChannelNorm(double given_mean, double given_inv_std, T gamma, T beta) : mean(given_mean) { finish(given_inv_std, gamma, beta); }
+    void finish(double given_inv_std, T gamma, T beta) {
+        inv_std = given_inv_std;
         scale = gamma * inv_std;
         shift = beta - mean * scale;
     }
@@ -81,13 +87,28 @@ void batch_norm_loops(const OpRun& run) {
         const T* residual = run.has(5) ? run.in<T>(5) : nullptr;
         const double eps = run.attrs().real("eps"), momentum = run.attrs().real("momentum"), count = static_cast<double>(dims.count());
         const bool is_relu = run.attrs().text("activation") == "relu";
+        ChannelMoments over_all{count, {}, {}};
+        if (run.attrs().flag("synchronised")) {
+            for (std::int64_t c = 0; c < dims.channels; ++c) {
+                const ChannelNorm<T> norm(dims, c, x, gamma[c], beta[c], eps);
+                over_all.mean.push_back(norm.mean);
+                over_all.deviation.push_back(norm.var * count);
+            }
+            join_over_ranks(run.place(), over_all);
+        }
         for (std::int64_t c = 0; c < dims.channels; ++c) {
-            const ChannelNorm<T> norm(dims, c, x, gamma[c], beta[c], eps);
+            ChannelNorm<T> norm(dims, c, x, gamma[c], beta[c], eps);
+            if (!over_all.mean.empty()) {
+                const auto i = static_cast<std::size_t>(c);
+                const double var = over_all.deviation[i] / over_all.count;
+                norm = ChannelNorm<T>(over_all.mean[i], 1 / std::sqrt(var + eps), gamma[c], beta[c]);
+                norm.var = var;
+            }
             dims.each(c, [&](std::int64_t i) { run.out<T>(0)[i] = norm(x[i], residual ? residual + i : nullptr, is_relu); });
             run.out<T>(1)[c] = static_cast<T>(norm.mean);
             run.out<T>(2)[c] = static_cast<T>(norm.inv_std);
             run.out<T>(3)[c] = static_cast<T>((1 - momentum) * old_mean[c] + momentum * norm.mean);
-            run.out<T>(4)[c] = static_cast<T>((1 - momentum) * old_var[c] + momentum * norm.var * count / std::max(1.0, count - 1));
+            run.out<T>(4)[c] = static_cast<T>((1 - momentum) * old_var[c] + momentum * norm.var * over_all.count / std::max(1.0, over_all.count - 1));
         }
     });
 }
@@ -106,8 +127,10 @@ void apply_loops(const OpRun& run) {
         const T *x = run.in<T>(0), *residual = run.has(5) ? run.in<T>(5) : nullptr;
         const Channels dims(run.shape(0));
         const bool is_relu = run.attrs().text("activation") == "relu";
+        const bool is_given = run.attrs().flag("given_statistics");
         for (std::int64_t c = 0; c < dims.channels; ++c) {
-            const ChannelNorm<T> norm(dims, c, x, run.in<T>(1)[c], run.in<T>(2)[c], run.attrs().real("eps"));
+            const ChannelNorm<T> norm = is_given ? ChannelNorm<T>(run.in<T>(3)[c], run.in<T>(4)[c], run.in<T>(1)[c], run.in<T>(2)[c])
+                                                 : ChannelNorm<T>(dims, c, x, run.in<T>(1)[c], run.in<T>(2)[c], run.attrs().real("eps"));
             dims.each(c, [&](std::int64_t i) { run.out<T>(0)[i] = norm(x[i], residual ? residual + i : nullptr, is_relu); });
         }
     });
@@ -129,6 +152,7 @@ Values batch_norm_gradient(const Grad& g) {
         const bool is_relu = g.attrs().text("activation") == "relu", has_residual = g.has(5);
         Attrs attrs{{"eps", g.attrs().real("eps")}};
         if (has_residual) attrs.set("residual", true);
+        if (g.attrs().flag("synchronised")) attrs.set("synchronised", true);
         const Value dx = graph.add("batch_norm_backward", {x, g.dy(0), g.x(1), mean, inv_std, is_relu ? g.y(0) : Value{}}, attrs);
         for (int i = 0; i < 3; ++i) result[static_cast<std::size_t>(i)] = dx.sibling(i);
         if (has_residual) result[5] = dx.sibling(3);
@@ -160,21 +184,30 @@ void backward_loops(const OpRun& run) {
         const Channels dims(run.shape(0));
         const T *x = run.in<T>(0), *dy = run.in<T>(1), *gamma = run.in<T>(2), *mean = run.in<T>(3), *inv_std = run.in<T>(4);
         const T *y = run.has(5) ? run.in<T>(5) : nullptr, *beta = run.has(6) ? run.in<T>(6) : nullptr;
-        const double count = static_cast<double>(dims.count());
-        for (std::int64_t c = 0; c < dims.channels; ++c) {
-            std::optional<ChannelNorm<T>> norm;
-            if (beta) norm.emplace(dims, c, x, gamma[c], beta[c], run.attrs().real("eps"));
-            const auto is_off = [&](std::int64_t i) { return (y && !(y[i] > 0)) || (norm && !((*norm)(x[i], nullptr, false) > 0)); };
-            const auto masked = [&](std::int64_t i) { return is_off(i) ? 0.0 : static_cast<double>(dy[i]); };
-            const auto x_hat = [&](std::int64_t i) { return (static_cast<double>(x[i]) - mean[c]) * inv_std[c]; };
-            double dgamma = 0, dbeta = 0;
+        const bool is_synchronised = run.attrs().flag("synchronised");
+        ChannelSums sums{static_cast<double>(dims.count()), std::vector<double>(static_cast<std::size_t>(dims.channels)), std::vector<double>(static_cast<std::size_t>(dims.channels))};
+        // f(channel, masked, x_hat) with the last two as functions of an element.
+        const auto each_channel = [&](auto&& f) {
+            for (std::int64_t c = 0; c < dims.channels; ++c) {
+                std::optional<ChannelNorm<T>> norm;
+                if (beta && is_synchronised) norm.emplace(mean[c], inv_std[c], gamma[c], beta[c]);
+                else if (beta) norm.emplace(dims, c, x, gamma[c], beta[c], run.attrs().real("eps"));
+                const auto is_off = [&](std::int64_t i) { return (y && !(y[i] > 0)) || (norm && !((*norm)(x[i], nullptr, false) > 0)); };
+                f(c, [&](std::int64_t i) { return is_off(i) ? 0.0 : static_cast<double>(dy[i]); }, [&](std::int64_t i) { return (static_cast<double>(x[i]) - mean[c]) * inv_std[c]; });
+            }
+        };
+        each_channel([&](std::int64_t c, const auto& masked, const auto& x_hat) {
+            double &dbeta = sums.first[static_cast<std::size_t>(c)], &dgamma = sums.second[static_cast<std::size_t>(c)];
             dims.each(c, [&](std::int64_t i) { dbeta += masked(i), dgamma += masked(i) * x_hat(i); });
-            const double scale = static_cast<double>(gamma[c]) * inv_std[c];
-            dims.each(c, [&](std::int64_t i) { run.out<T>(0)[i] = static_cast<T>(scale * (masked(i) - dbeta / count - x_hat(i) * dgamma / count)); });
             run.out<T>(1)[c] = static_cast<T>(dgamma);
             run.out<T>(2)[c] = static_cast<T>(dbeta);
+        });
+        if (is_synchronised) add_over_ranks(run.place(), sums);
+        each_channel([&](std::int64_t c, const auto& masked, const auto& x_hat) {
+            const double dbeta = sums.first[static_cast<std::size_t>(c)], dgamma = sums.second[static_cast<std::size_t>(c)], scale = static_cast<double>(gamma[c]) * inv_std[c];
+            dims.each(c, [&](std::int64_t i) { run.out<T>(0)[i] = static_cast<T>(scale * (masked(i) - dbeta / sums.count - x_hat(i) * dgamma / sums.count)); });
             if (run.outputs() > 3) dims.each(c, [&](std::int64_t i) { run.out<T>(3)[i] = static_cast<T>(masked(i)); });
-        }
+        });
     });
 }
 
@@ -183,6 +216,7 @@ Values expand_backward(const Node& node) {
     const Value x = node.inputs[0], gamma = node.inputs[2];
     Value dy = node.inputs[1];
     const auto given = [&](std::size_t i) { return node.inputs.size() > i && !node.inputs[i].is_empty(); };
+    require<ArgumentError>(!node.attrs.flag("synchronised"), "batch_norm '{}': over several ranks it has no second derivative", node.path);
     if (given(5)) dy = x.graph().add("relu_backward", {dy, node.inputs[5]});
     if (given(6)) dy = x.graph().add("relu_backward", {dy, x.graph().add("batch_norm_apply", {x, gamma, node.inputs[6], node.inputs[3], node.inputs[4]}, {{"eps", node.attrs.real("eps")}})});
     const ReduceSpec channels{.axes = axes_but_channels(x.shape())};

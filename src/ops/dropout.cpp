@@ -48,11 +48,14 @@ void register_dropout(OpRegistry& ops) {
                  [](const OpRun& run) {
                      const double probability = run.attrs().real("drop"), scale = 1 / (1 - probability);
                      const Rng rng(run.seed(), hash_name(run.attrs().text("key")), run.step());
-                     const std::int64_t group = group_size(run.shape(0), run.attrs().text("mode", "element")), groups = run.out_shape().elements() / std::max<std::int64_t>(1, group);
+                     const std::string mode = run.attrs().text("mode", "element");
+                     const std::int64_t group = group_size(run.shape(0), mode), groups = run.out_shape().elements() / std::max<std::int64_t>(1, group);
+                     // The draws of the rows that lie with other ranks come first.
+                     const std::int64_t first = mode == "batch" || run.shape(0).rank() == 0 ? 0 : run.place().first_row * (groups / std::max<std::int64_t>(1, run.shape(0)[0]));
                      run.with_real([&](auto tag) {
                          using T = decltype(tag);
                          for (std::int64_t g = 0; g < groups; ++g) {
-                             const bool is_kept = !(rng.uniform(static_cast<std::uint64_t>(g)) < probability);
+                             const bool is_kept = !(rng.uniform(static_cast<std::uint64_t>(first + g)) < probability);
                              for (std::int64_t i = g * group; i < (g + 1) * group; ++i) run.out<T>()[i] = is_kept ? static_cast<T>(run.in<T>(0)[i] * scale) : T(0);
                          }
                      });

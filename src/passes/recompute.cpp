@@ -205,7 +205,7 @@ private:
         if (root.id() <= turn_ && root.output() < repeated_outputs(root.node())) is_read_late[index(root)] = true;
     }
 
-    bool may_repeat(const Node& node) const { return !is_source(node) && !is_gradient_[static_cast<std::size_t>(node.id)] && node.op->reference != nullptr && node.outputs[0].shape.rank() > 0; }
+    bool may_repeat(const Node& node) const { return !is_source(node) && !is_gradient_[static_cast<std::size_t>(node.id)] && !node.op->is_collective && node.op->reference != nullptr && node.outputs[0].shape.rank() > 0; }
 
     static std::int64_t made_bytes(const Node& node) {
         std::int64_t bytes = 0;
@@ -269,6 +269,7 @@ private:
             if (node.inputs.size() > 5) inputs.push_back(again(node.inputs[5]));
             attrs = {{"eps", node.attrs.real("eps")}};
             if (const std::string activation = node.attrs.text("activation"); !activation.empty()) attrs.set("activation", activation);
+            if (node.attrs.flag("synchronised")) attrs.set("given_statistics", true);
         } else if (op == "concat") {
             for (const Value& piece : pieces_of(node, [&](const Value& inner) { return is_again(inner) && !copies.contains(key(inner)); })) inputs.push_back(again(piece));
             attrs.set("made_again", true);  // its pieces have waited since the forward pass: they are copied, not placed

@@ -14,7 +14,7 @@ bool is_source(const Node& node) { return node.op->name == "input" || node.op->n
 template <class F> std::vector<bool> depends_only_on(const Graph& graph, F&& is_start) {
     std::vector<bool> flags(graph.nodes().size(), false);
     for (const Node& node : graph.nodes()) {
-        bool all = !is_source(node) && !node.op->is_random && node.op->reference != nullptr;
+        bool all = !is_source(node) && !node.op->is_random && !is_collective(node) && node.op->reference != nullptr;
         for (std::size_t i = 0; i < node.inputs.size(); ++i) {
             const Value& input = node.inputs[i];
             if (!input.is_empty() && node.op->reads_values_of(i)) all &= flags[static_cast<std::size_t>(input.id())];
@@ -91,6 +91,7 @@ Graph run_passes(const Graph& graph, const std::map<std::string, Shape>& input_s
     if (options.inference && options.fuse) g = done("folded", fold_batch_norm(g));
     if (options.fuse) g = done("fused", fuse(g));
     if (options.inference) g = mark_weight_grids(g);
+    if (has_reductions(g)) g = done("overlapped", overlap_reductions(g));
     if (!g.updates().empty()) g = done("scheduled", schedule_updates(g));
     if (options.inference && g.updates().empty()) g = done("prologue", hoist_prologue(g, prologue, derived));
     return g;

@@ -98,7 +98,7 @@ struct Session::Impl final : Stages {
         const Phase& phase = it.kernel.phases[static_cast<std::size_t>(place.second)];
         Memory& mine = memories[static_cast<std::size_t>(thread)];
         const Bound& b = it.has_locals ? with_locals(it, bound[static_cast<std::size_t>(place.first)], part, mine) : bound[static_cast<std::size_t>(place.first)];
-        const KernelArgs args{b.in, b.out, arena.data() + it.scratch_offset, mine.workspace.data(), options.seed, options.step};
+        const KernelArgs args{b.in, b.out, arena.data() + it.scratch_offset, mine.workspace.data(), options.seed, options.step, options.place};
         if (!profiling) return phase.run(args, part);
         const auto start = Clock::now();
         phase.run(args, part);

@@ -1,5 +1,5 @@
 // Which phases may run without waiting for one another. Two rules: a phase may read what was written in its stage only when both go
-// by rows (part p reads what part p wrote), and it may write what was read in its stage only likewise. What by these rules lives inside a stage
+// by rows (part p reads what part p wrote), and it may write what was read in its stage only likewise. Phases in which ranks meet have a stage each. What by these rules lives inside a stage
 // is a thread's own: as large as a part, it stays in the core's cache and is never in memory.
 #include <algorithm>
 
@@ -49,6 +49,7 @@ public:
         each_read(item, phase, [&](const Range& range, bool by_rows) { ok &= fits(written_, range, rows && by_rows); });
         each_write(item, phase, [&](const Range& range) { ok &= fits(read_, range, rows) && fits(written_, range, rows); });
         if (phase.uses_scratch && scratch_.contains(item_index)) ok = false;
+        if (phase.is_collective && has_collective_) ok = false;
         return ok;
     }
 
@@ -65,12 +66,13 @@ public:
             note(written_, range, rows);
         });
         if (phase.uses_scratch) scratch_.insert(item_index);
+        has_collective_ |= phase.is_collective;
     }
     /// Written for later stages.
     [[nodiscard]] std::size_t bytes() const { return bytes_; }
     /// Parameters that every part reads.
     [[nodiscard]] std::size_t weights() const { return weights_; }
-    void clear() { read_.clear(), written_.clear(), scratch_.clear(), bytes_ = 0, weights_ = 0; }
+    void clear() { read_.clear(), written_.clear(), scratch_.clear(), bytes_ = 0, weights_ = 0, has_collective_ = false; }
 
 private:
     template <class F> void each_read(const Item& item, const Phase& phase, F&& f) const {
@@ -107,6 +109,7 @@ private:
     Accesses read_, written_;
     std::set<int> scratch_;
     std::size_t bytes_ = 0, weights_ = 0;
+    bool has_collective_ = false;
 };
 
 /// The phases of a program one after another, cut into stages.

@@ -5,6 +5,7 @@
 #include "backends/cpu/bf16.h"
 #include "backends/cpu/kernels.h"
 #include "backends/cpu/simd.h"
+#include "ops/over_ranks.h"
 
 namespace fovea::cpu {
 
@@ -79,7 +80,9 @@ std::optional<Kernel> plan_batch_norm(const Node& node, const PlanContext& conte
                                                                 scratch.pivot(args.scratch, part.index), scratch.sums(args.scratch, part.index), scratch.second(args.scratch, part.index));
                                  });
                              }});
-    kernel.phases.push_back({.reads = 0b11110, .writes = 0b11110, .uses_scratch = true, .run = [=, bounds = context.row_bounds](const KernelArgs& args, const Part&) {
+    const bool is_synchronised = node.attrs.flag("synchronised");
+    kernel.phases.push_back({.reads = 0b11110, .writes = 0b11110, .uses_scratch = true, .is_collective = is_synchronised, .run = [=, bounds = context.row_bounds](const KernelArgs& args, const Part&) {
+                                 ChannelMoments moments{rows.count(), std::vector<double>(static_cast<std::size_t>(rows.channels)), std::vector<double>(static_cast<std::size_t>(rows.channels))};
                                  for (std::int64_t c = 0; c < rows.channels; ++c) {
                                      // Chan et al. 1979: means and squared deviations of the parts, joined in order.
                                      double mean = 0, deviation = 0, count = 0;
@@ -91,7 +94,13 @@ std::optional<Kernel> plan_batch_norm(const Node& node, const PlanContext& conte
                                          mean += delta * n / (count + n);
                                          count += n;
                                      }
-                                     const double var = std::max(0.0, deviation / count), inv_std = 1 / std::sqrt(var + eps);
+                                     moments.mean[static_cast<std::size_t>(c)] = mean;
+                                     moments.deviation[static_cast<std::size_t>(c)] = deviation;
+                                 }
+                                 if (is_synchronised) join_over_ranks(args.place, moments);
+                                 const double count = moments.count;
+                                 for (std::int64_t c = 0; c < rows.channels; ++c) {
+                                     const double mean = moments.mean[static_cast<std::size_t>(c)], var = std::max(0.0, moments.deviation[static_cast<std::size_t>(c)] / count), inv_std = 1 / std::sqrt(var + eps);
                                      as_f32(args.out[1])[c] = static_cast<float>(mean);
                                      as_f32(args.out[2])[c] = static_cast<float>(inv_std);
                                      as_f32(args.out[3])[c] = static_cast<float>((1 - momentum) * as_f32(args.in[3])[c] + momentum * mean);
@@ -170,17 +179,24 @@ std::optional<Kernel> plan_batch_norm_backward(const Node& node, const PlanConte
                                                                          scratch.sums(args.scratch, part.index), scratch.second(args.scratch, part.index));
                                  });
                              }});
-    kernel.phases.push_back({.reads = 0b11100, .writes = 0b110, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part&) {
+    const bool is_synchronised = node.attrs.flag("synchronised");
+    kernel.phases.push_back({.reads = 0b11100, .writes = 0b110, .uses_scratch = true, .is_collective = is_synchronised, .run = [=](const KernelArgs& args, const Part&) {
+                                 ChannelSums sums{rows.count(), std::vector<double>(static_cast<std::size_t>(rows.channels)), std::vector<double>(static_cast<std::size_t>(rows.channels))};
                                  for (std::int64_t c = 0; c < rows.channels; ++c) {
-                                     double sum = 0, product = 0;
+                                     double &sum = sums.first[static_cast<std::size_t>(c)], &product = sums.second[static_cast<std::size_t>(c)];
                                      for (int p = 0; p < scratch.parts; ++p) sum += scratch.sums(args.scratch, p)[c], product += scratch.second(args.scratch, p)[c];
-                                     const double inv_std = as_f32(args.in[4])[c], a = as_f32(args.in[2])[c] * inv_std;
-                                     const double b = -a * inv_std * inv_std * product / rows.count();
-                                     as_f32(args.out[1])[c] = static_cast<float>(product * inv_std);
+                                     // Of scale and shift each rank gives its own part: they are added up with all other gradients.
+                                     as_f32(args.out[1])[c] = static_cast<float>(product * as_f32(args.in[4])[c]);
                                      as_f32(args.out[2])[c] = static_cast<float>(sum);
+                                 }
+                                 if (is_synchronised) add_over_ranks(args.place, sums);
+                                 for (std::int64_t c = 0; c < rows.channels; ++c) {
+                                     const double sum = sums.first[static_cast<std::size_t>(c)], product = sums.second[static_cast<std::size_t>(c)];
+                                     const double inv_std = as_f32(args.in[4])[c], a = as_f32(args.in[2])[c] * inv_std;
+                                     const double b = -a * inv_std * inv_std * product / sums.count;
                                      scratch.coefficient(args.scratch, 0)[c] = static_cast<float>(a);
                                      scratch.coefficient(args.scratch, 1)[c] = static_cast<float>(b);
-                                     scratch.coefficient(args.scratch, 2)[c] = static_cast<float>(sum / rows.count());
+                                     scratch.coefficient(args.scratch, 2)[c] = static_cast<float>(sum / sums.count);
                                  }
                              }});
     kernel.phases.push_back({.kind = Phase::Kind::rows, .reads = has_beta ? 0b1011111u : 0b101011u, .row_reads = 0b100011, .writes = 0b1001, .uses_scratch = true, .run = [=](const KernelArgs& args, const Part& part) {

@@ -52,6 +52,8 @@ Planner planner_of(const std::string& op) {
         {"softmax_cross_entropy_backward", cpu::plan_softmax},
         {"dropout", cpu::plan_dropout},
         {"choose_paths", cpu::plan_choose_paths},
+        {"all_reduce_begin", cpu::plan_all_reduce},
+        {"all_reduce_end", cpu::plan_all_reduce},
         {"lrn", cpu::plan_lrn},
         {"lrn_backward", cpu::plan_lrn},
         {"channel_shuffle", cpu::plan_shuffle},

@@ -63,18 +63,19 @@ std::optional<Kernel> plan_dropout(const Node& node, const PlanContext& context)
         const auto put = [&](std::int64_t i, bool keep) {
             to[i] = std::bit_cast<float>(std::bit_cast<std::uint32_t>(static_cast<float>(static_cast<double>(from[i]) * scale)) & (std::uint32_t{0} - std::uint32_t{keep}));
         };
+        const std::int64_t number = args.place.first_row + n;  // in the batch of all ranks
         if (mode == "sample" || mode == "batch") {
-            const bool keep = draws.keeps(mode == "sample" ? n : 0);
+            const bool keep = draws.keeps(mode == "sample" ? number : 0);
             for (std::int64_t i = 0; i < per_sample; ++i) put(i, keep);
             return;
         }
         if (mode == "channel") {
-            const auto kept = draws.keeps(n * channels, channels);
+            const auto kept = draws.keeps(number * channels, channels);
             for (std::int64_t p = 0; p < pixels; ++p)
                 for (std::int64_t c = 0; c < channels; ++c) put(c * channel_step + p * pixel_step, kept[static_cast<std::size_t>(c)] != 0);
             return;
         }
-        const auto kept = draws.keeps(n * per_sample, per_sample);
+        const auto kept = draws.keeps(number * per_sample, per_sample);
         if (!layout) {
             for (std::int64_t i = 0; i < per_sample; ++i) put(i, kept[static_cast<std::size_t>(i)] != 0);
             return;

@@ -59,6 +59,8 @@ namespace fovea::cpu {
 [[nodiscard]] std::optional<Kernel> plan_dropout(const Node& node, const PlanContext& context);
 /// Drop-path between columns: a few numbers for the whole network.
 [[nodiscard]] std::optional<Kernel> plan_choose_paths(const Node& node, const PlanContext& context);
+/// Values of all ranks added up.
+[[nodiscard]] std::optional<Kernel> plan_all_reduce(const Node& node, const PlanContext& context);
 /// Element-by-element ops with operands that repeat over a map.
 [[nodiscard]] std::optional<Kernel> plan_broadcast(const Node& node, const PlanContext& context);
 /// The plain loops on the rows of each part, for ops that treat samples alone.

@@ -19,10 +19,10 @@ Kernel plan_loops(const Node& node, DType real) {
     kernel.in.resize(node.inputs.size());
     kernel.out.resize(node.outputs.size());
     // The node itself lives in the graph of the executable; what the loops need is copied so that the kernel stands alone.
-    kernel.phases.push_back({.run = [op = node.op, attrs = node.attrs, in_types, out_types, real](const KernelArgs& args, const Part&) {
+    kernel.phases.push_back({.is_collective = is_collective(node), .run = [op = node.op, attrs = node.attrs, in_types, out_types, real](const KernelArgs& args, const Part&) {
         std::vector<const void*> in(args.in.begin(), args.in.end());
         std::vector<void*> out(args.out.begin(), args.out.end());
-        op->reference(OpRun(attrs, in_types, out_types, in, out, real, args.seed, args.step));
+        op->reference(OpRun(attrs, in_types, out_types, in, out, real, args.seed, args.step, args.place));
     }});
     return kernel;
 }
