@@ -180,6 +180,9 @@ struct LoaderSpec {
     /// arXiv:1901.09335. Needs shuffle.
     std::int64_t repeats = 1;
     LoaderTimes* times = nullptr;  ///< counts there, when given; outlives the loader
+    /// Of every batch only part `part` of `parts`, rows [count part / parts, count (part + 1) / parts): what one of several ranks trains on. The
+    /// parts together are the batches of parts = 1, to the byte where no picture is damaged; every step gives a batch, however few rows it has.
+    int part = 0, parts = 1;
 };
 
 /// Weights with which every class is met equally often.

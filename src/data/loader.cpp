@@ -69,6 +69,7 @@ struct Loader::Plan {
                                    (spec.weights.empty() || std::ranges::any_of(spec.weights, [](double w) { return w > 0; })),
                                "loader: weights are finite, not negative and not all zero");
         require<ArgumentError>(spec.repeats >= 1 && (spec.repeats == 1 || (spec.shuffle && spec.weights.empty())), "loader: repeats is at least 1, and above 1 needs shuffle without weights, got {}", spec.repeats);
+        require<ArgumentError>(spec.parts >= 1 && spec.part >= 0 && spec.part < spec.parts, "loader: there is no part {} of {}", spec.part, spec.parts);
         pictures.emplace(*dataset, spec);
         const std::int64_t size = dataset->size();
         steps = spec.drop_last ? size / spec.batch : (size + spec.batch - 1) / spec.batch;
@@ -76,23 +77,45 @@ struct Loader::Plan {
 
     Batch make_batch(const EpochOrder& order, std::int64_t epoch, std::int64_t step) const {
         const Shape& shape = pictures->image_shape();
-        const std::int64_t first = step * spec.batch, count = std::min(spec.batch, dataset->size() - first), values = shape.elements();
+        const std::int64_t whole = std::min(spec.batch, dataset->size() - step * spec.batch), values = shape.elements();
+        const std::int64_t begin = whole * spec.part / spec.parts, end = whole * (spec.part + 1) / spec.parts;
+        const bool mixes = mixes_labels(spec.augment), is_behind = mixes && spec.parts > 1 && end > begin;  // another part has the picture that the first one is mixed with
+        const std::int64_t count = end - begin + is_behind;
         Batch batch{.images = pool.take({count, shape[0], shape[1], shape[2]}, DType::f32), .labels = pool.take({count}, DType::i32), .epoch = epoch, .step = step};
         float* images = batch.images.data<float>().data();
         std::int32_t* labels = batch.labels.data<std::int32_t>().data();
         PicturePlan::Scratch scratch;
         std::int64_t kept = 0;
-        for (std::int64_t i = 0; i < count; ++i) {
-            const auto turn = static_cast<std::size_t>(first + i);
-            kept += pictures->prepare({spec.seed, epoch, order.samples[turn], order.copies.empty() ? 0 : order.copies[turn]}, scratch, images + kept * values, labels[kept]);
-        }
+        const auto prepare = [&](std::int64_t row) {
+            const auto turn = static_cast<std::size_t>(step * spec.batch + row);
+            return pictures->prepare({spec.seed, epoch, order.samples[turn], order.copies.empty() ? 0 : order.copies[turn]}, scratch, images + kept * values, labels[kept]);
+        };
+        for (std::int64_t back = 1; is_behind && kept == 0 && back <= whole; ++back) kept += prepare((begin - back + whole) % whole);
+        const std::int64_t others = kept;
+        for (std::int64_t row = begin; row < end; ++row) kept += prepare(row);
         if (kept < count) {
-            batch.skipped = count - kept;
+            batch.skipped = end - begin - (kept - others);
             batch.images = Tensor::of(std::span<const float>(images, static_cast<std::size_t>(kept * values)), {kept, shape[0], shape[1], shape[2]});
             batch.labels = Tensor::of(std::span<const std::int32_t>(labels, static_cast<std::size_t>(kept)), {kept});
         }
-        if (mixes_labels(spec.augment) && kept > 0) mix_batch(batch, kept);
+        if (mixes && kept > 0) mix_batch(batch, kept);
+        if (is_behind && kept > 0) leave_out_first(batch);
         return batch;
+    }
+
+    /// The row that only gave its pixels to the next.
+    static void leave_out_first(Batch& batch) {
+        const auto without = [](const Tensor& tensor) {
+            Shape shape = tensor.shape();
+            const std::size_t row = tensor.bytes() / static_cast<std::size_t>(shape[0]);
+            shape[0] -= 1;
+            Tensor rest(shape, tensor.dtype());
+            std::memcpy(rest.raw(), tensor.raw() + row, rest.bytes());
+            return rest;
+        };
+        batch.images = without(batch.images);
+        batch.labels = without(batch.labels);
+        batch.targets = without(batch.targets);
     }
 
     void mix_batch(Batch& batch, std::int64_t count) const {
@@ -181,7 +204,7 @@ std::optional<Batch> Epoch::next() {
         if (result.failure) std::rethrow_exception(result.failure);
         skipped += result.batch.skipped;
         state_->skipped += result.batch.skipped;
-        if (result.batch.labels.elements() == 0) continue;
+        if (result.batch.labels.elements() == 0 && state_->plan->spec.parts == 1) continue;
         result.batch.skipped = skipped;
         return std::move(result.batch);
     }

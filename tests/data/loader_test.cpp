@@ -66,6 +66,35 @@ TEST(Loader, StartsInTheMiddleOfAnEpochAsIfItHadNeverStopped) {
     EXPECT_EQ(message_of<ArgumentError>([&] { (void)loader.epoch(4, 8); }), "loader: cannot start at step 8 of epoch 4; an epoch has 7 steps");
 }
 
+TEST(Loader, PartsOfItsBatchesAreDisjointAndTogetherTheWhole) {
+    Augment mixed = everything;
+    mixed.push_back(MixUp{.alpha = 0.4, .p = 0.7});
+    mixed.push_back(CutMix{.p = 0.7});
+    for (const Augment& augment : {everything, mixed})
+        for (const int parts : {2, 3, 4, 10}) {
+            LoaderSpec spec{.batch = 8, .shuffle = true, .seed = 5, .threads = 1, .augment = augment};
+            const auto whole = all(Loader(numbered(50), spec).epoch(2));  // the last batch has two pictures
+            std::vector<std::vector<Batch>> shares;
+            spec.parts = parts;
+            for (spec.part = 0; spec.part < parts; ++spec.part) shares.push_back(all(Loader(numbered(50), spec).epoch(2)));
+            for (std::size_t step = 0; step < whole.size(); ++step) {
+                std::vector<float> images, targets;
+                std::vector<std::int32_t> labels;
+                const auto append = [](auto& to, std::span<const typename std::decay_t<decltype(to)>::value_type> from) { to.insert(to.end(), from.begin(), from.end()); };
+                for (const auto& share : shares) {
+                    ASSERT_EQ(share.size(), whole.size());
+                    append(images, share[step].images.data<float>().first(static_cast<std::size_t>(share[step].images.elements())));
+                    append(labels, share[step].labels.data<std::int32_t>().first(static_cast<std::size_t>(share[step].labels.elements())));
+                    if (!whole[step].targets.is_empty() && share[step].labels.elements() > 0) append(targets, share[step].targets.data<float>());
+                }
+                EXPECT_TRUE(std::ranges::equal(images, whole[step].images.data<float>())) << parts << " parts, step " << step;
+                EXPECT_TRUE(std::ranges::equal(labels, whole[step].labels.data<std::int32_t>())) << parts << " parts, step " << step;
+                if (whole[step].targets.is_empty()) continue;
+                EXPECT_TRUE(std::ranges::equal(targets, whole[step].targets.data<float>())) << parts << " parts, step " << step;
+            }
+        }
+}
+
 TEST(Loader, MeetsEveryPictureOncePerEpochInAnOrderOfItsOwn) {
     Loader loader(numbered(60, 1), {.batch = 7, .shuffle = true, .seed = 1, .preprocess = {.scale = 1}});
     std::vector<std::vector<float>> orders;
