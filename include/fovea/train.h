@@ -15,6 +15,7 @@
 #include <variant>
 #include <vector>
 
+#include "fovea/comm.h"
 #include "fovea/core.h"
 #include "fovea/data.h"
 #include "fovea/graph.h"
@@ -82,6 +83,7 @@ struct EvaluateSpec {
     bool lowest_wins = false;              ///< the network gives distances: the smallest is its answer
     CompileOptions compile{};              ///< compiled for inference whatever this says
     const std::atomic<bool>* stop = nullptr;
+    Communicator* ranks = nullptr;         ///< each evaluates its part of the set, all get the whole result
 };
 /// Runs a network with the input "image" and the output that scores_of() finds over a data set, compiled for inference.
 [[nodiscard]] Evaluation evaluate(const Graph& network, const Parameters& parameters, DatasetPtr dataset, const EvaluateSpec& spec = {});
@@ -134,8 +136,9 @@ inline constexpr std::string_view average_prefix = "optimizer.average.";
 struct StepResult {
     double loss = 0;
     std::map<std::string, double> scalars;
-    std::map<std::string, Tensor> tensors;  ///< outputs of higher rank, e.g. "logits"
+    std::map<std::string, Tensor> tensors;  ///< outputs of higher rank, e.g. "logits"; of several ranks those of this rank's rows
     bool is_update = true;                  ///< false where gradients were only accumulated
+    std::int64_t rows = 0;                  ///< of the batch, with those of all ranks; 0: no rank had any, and nothing was done
 };
 
 struct TrainerSpec {
@@ -144,6 +147,10 @@ struct TrainerSpec {
     CompileOptions compile{};
     std::vector<std::string> keep{};///< glob patterns of the graph's outputs that each step returns (all scalars always are)
     bool check_finite = true;       ///< throw when the loss is NaN or infinite
+    /// Each rank runs the steps on rows of its own; the update is that of all rows together, and the same on every rank. Outlives the trainer.
+    Communicator* ranks = nullptr;
+    bool synchronises_norms = false;            ///< batch norm over the rows of all ranks; false: of each, running statistics their mean
+    std::int64_t bucket_bytes = std::int64_t{8} << 20;  ///< gradients travel in pieces of about this size while the reverse pass goes on
 };
 
 /// One compiled training step and its state. Trainer trainer(cross_entropy(logits), Sgd({.lr = 0.1})); trainer.step(batch);
@@ -155,7 +162,8 @@ public:
     Trainer(Trainer&&) noexcept;
 
     StepResult step(const Batch& batch);
-    /// Inputs by name; `lr` and `momentum` replace the optimiser's for this step. `update_now`: with what is accumulated so far.
+    /// Inputs by name; `lr` and `momentum` replace the optimiser's for this step. `update_now`: with what is accumulated so far. One of several
+    /// ranks may have no row.
     StepResult step(const std::map<std::string, Tensor>& inputs, std::optional<double> lr = {}, std::optional<double> momentum = {}, bool update_now = false);
 
     /// Parameters and buffers of the network, without the optimiser's.
@@ -252,6 +260,11 @@ struct FitSpec {
     double min_delta = 0;            ///< by how much better
     double time_budget_minutes = 0;  ///< of this call: then it is evaluated, saved and ended; 0: off
     std::string recipe{};            ///< the recipe as resolved (TOML): kept in the run directory as recipe.toml
+    /// Train together: each rank reads its part of every batch, rank 0 writes the run directory and says when to save. The result is that of
+    /// one rank up to rounding (batch norm: if `sync_batch_norm`), the same bits on every rank and in every repeat; a run may be resumed on another
+    /// number of ranks. What a rank throws must end all (Communicator::abort). Outlives the call.
+    Communicator* ranks = nullptr;
+    bool sync_batch_norm = false;    ///< batch norm over the rows of all ranks; false: of each rank's own
 };
 
 /// Training in which the loss or a parameter became NaN or infinite.
@@ -280,7 +293,9 @@ FitResult fit(const Graph& network, const FitSpec& spec);
 
 /// Batch norm's running statistics as those of a whole pass over the loader's epoch, weights as they are and nothing dropped: mean and
 /// unbiased variance over all pictures of what each layer sees while every layer before it normalises by its batch.
-[[nodiscard]] Parameters reestimate_batch_norm(const Graph& network, const Parameters& parameters, const Loader& loader, std::int64_t epoch, const CompileOptions& compile = {});
+/// Of several ranks each passes over its loader's part.
+[[nodiscard]] Parameters reestimate_batch_norm(const Graph& network, const Parameters& parameters, const Loader& loader, std::int64_t epoch, const CompileOptions& compile = {},
+                                               Communicator* ranks = nullptr);
 
 /// How far each trainable parameter went: |after - before| / |before| in L2 norms (the plain distance where it began at 0).
 struct ParameterChange {
@@ -363,6 +378,7 @@ struct Recipe {
     std::int64_t channels = 0;              ///< network.channels: 3 shows grey pictures to a network for colour; 0: as many as the pictures have
     std::int64_t epochs = 10, batch = 128;
     bool drop_last = false;
+    bool sync_batch_norm = false;           ///< batch norm over the rows of all ranks
     std::int64_t seed = 0;
     double val_split = 0;                   ///< share of the training set that is held out and tested on, by a hash of each picture's key; 0: the test part
     std::int64_t per_class = 0;             ///< pictures of each class to learn from, chosen as few_per_class() does; 0: all

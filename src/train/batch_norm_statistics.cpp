@@ -41,7 +41,7 @@ Graph with_statistics(const Graph& network, std::vector<Norm>& norms) {
 
 }  // namespace
 
-Parameters reestimate_batch_norm(const Graph& network, const Parameters& parameters, const Loader& loader, std::int64_t epoch, const CompileOptions& compile) {
+Parameters reestimate_batch_norm(const Graph& network, const Parameters& parameters, const Loader& loader, std::int64_t epoch, const CompileOptions& compile, Communicator* ranks) {
     std::vector<Norm> norms;
     Graph graph = with_statistics(network, norms);
     Parameters result = parameters;
@@ -54,6 +54,7 @@ Parameters reestimate_batch_norm(const Graph& network, const Parameters& paramet
     double images = 0;
     Epoch pass = loader.epoch(epoch);
     while (const std::optional<Batch> batch = pass.next()) {
+        if (batch->labels.elements() == 0) continue;  // another rank has this step's pictures
         const std::vector<Tensor> outputs = program.run({{"image", batch->images}});
         const auto n = static_cast<double>(batch->images.shape()[0]);
         images += n;
@@ -66,6 +67,8 @@ Parameters reestimate_batch_norm(const Graph& network, const Parameters& paramet
             }
         }
     }
+    images = summed(ranks, {images})[0];
+    for (Norm& norm : norms) norm.sum = summed(ranks, std::move(norm.sum)), norm.sum_of_squares = summed(ranks, std::move(norm.sum_of_squares));
     require(images > 0, "re-estimating batch norm: '{}' gave no picture", loader.dataset().name());
     for (const Norm& norm : norms) {
         Tensor mean(parameters.at(norm.mean).shape(), parameters.at(norm.mean).dtype()), var(mean.shape(), mean.dtype());

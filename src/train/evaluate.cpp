@@ -6,6 +6,7 @@
 #include "core/text.h"
 #include "fovea/nn.h"
 #include "fovea/ops.h"
+#include "train/over_ranks.h"
 #include "train/with_loss.h"
 
 namespace fovea {
@@ -96,18 +97,22 @@ Evaluation evaluate(const Graph& network, const Parameters& parameters, DatasetP
     CompileOptions options = spec.compile;
     options.inference = true;
     Program program(std::move(*built.graph), std::make_shared<State>(wanted), options);
-    Loader loader(dataset, {.batch = spec.batch, .threads = spec.loader_threads, .preprocess = spec.preprocess});
+    const int rank = spec.ranks ? spec.ranks->rank() : 0, ranks = spec.ranks ? spec.ranks->size() : 1;
+    const std::int64_t whole = spec.batch * ranks;  // of all ranks
+    Loader loader(dataset, {.batch = whole, .threads = spec.loader_threads, .preprocess = spec.preprocess, .part = rank, .parts = ranks});
     Evaluation result;
     result.k = std::min(spec.k, classes);
     result.confusion = ConfusionMatrix(classes);
     Epoch pass = loader.epoch(0);
     while (const std::optional<Batch> batch = pass.next()) {
-        const std::vector<Tensor> outputs = program.run({{"image", batch->images}, {"label", batch->labels}});
         result.skipped += batch->skipped;
+        if (batch->labels.elements() == 0) continue;  // more ranks than pictures
+        const std::vector<Tensor> outputs = program.run({{"image", batch->images}, {"label", batch->labels}});
         result.loss += outputs[0].at(0) * static_cast<double>(batch->images.shape()[0]);
         tally(result, outputs[1], batch->labels);
-        const std::int64_t first = batch->step * spec.batch;
-        if (spec.worst > 0 && outputs[1].shape()[0] == std::min(spec.batch, dataset->size() - first)) note_mistakes(result.worst, outputs[1], batch->labels, first, spec.worst);
+        const std::int64_t first = batch->step * whole;
+        const Share mine = share_of(std::min(whole, dataset->size() - first), rank, ranks);
+        if (spec.worst > 0 && outputs[1].shape()[0] == mine.size()) note_mistakes(result.worst, outputs[1], batch->labels, first + mine.begin, spec.worst);
         if (spec.stop != nullptr && spec.stop->load()) break;
     }
     if (result.images > 0) {
@@ -116,6 +121,7 @@ Evaluation evaluate(const Graph& network, const Parameters& parameters, DatasetP
         result.top1 /= n;
         result.topk /= n;
     }
+    result = joined(spec.ranks, std::move(result), spec.worst);
     result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     return result;
 }

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <set>
 
 #include "core/text.h"
 #include "fovea/nn.h"
+#include "train/over_ranks.h"
 #include "train/probe.h"
 #include "train/run_directory.h"
 #include "train/training_loader.h"
@@ -44,7 +46,7 @@ bool is_finite(const Parameters& parameters) {
 class Run {
 public:
     Run(const Graph& network, const FitSpec& spec)
-        : network_(network), spec_(checked(spec)), loader_(spec.train, loader_spec()), directory_(spec.out), trainer_(make_trainer()) {
+        : network_(network), spec_(checked(spec)), loader_(spec.train, loader_spec()), directory_(is_first() ? spec.out : std::filesystem::path()), trainer_(make_trainer()) {
         require<ArgumentError>(loader_.steps() > 0, "fit: '{}' has {} pictures, not enough for one batch of {}", spec_.train->name(), spec_.train->size(), spec_.batch);
         bigger_is_better_ = spec_.metric != "loss";
         if (auto* plateau = std::get_if<ReduceOnPlateau>(&spec_.schedule.kind)) plateau->bigger_is_better = bigger_is_better_;
@@ -69,20 +71,29 @@ private:
         while (goes_on && progress_.epoch < spec_.epochs && !has_lost_patience()) goes_on = run_epoch();
         result_.is_stopped = progress_.epoch < spec_.epochs && !has_lost_patience();
         if (has_lost_patience()) result_.ended = fmt::format("no better {} for {} epochs", spec_.metric, spec_.patience);
-        else if (is_over_budget()) end_of_budget();
+        else if (is_over_budget_) end_of_budget();
         result_.epochs = progress_.epoch;
         result_.updates = progress_.updates;
         result_.history = progress_.history;
         result_.best_metric = progress_.best_metric;
         result_.best_epoch = progress_.best_epoch;
         result_.parameters = network_parameters();
-        result_.warnings = spec_.train->damaged();
-        if (spec_.validation) {
-            const auto more = spec_.validation->damaged();
-            result_.warnings.insert(result_.warnings.end(), more.begin(), more.end());
-        }
+        result_.warnings = damaged_pictures();
         directory_.log_end({{"status", result_.is_stopped && result_.ended.empty() ? "stopped" : "finished"}, {"why", result_.ended}});
         return std::move(result_);
+    }
+
+    /// A sentence each, of all ranks.
+    [[nodiscard]] std::vector<std::string> damaged_pictures() const {
+        Json mine = spec_.train->damaged();
+        if (spec_.validation)
+            for (const std::string& text : spec_.validation->damaged()) mine.push_back(text);
+        std::vector<std::string> all;
+        std::set<std::string> seen;  // one picture may be met by several ranks, an epoch each
+        for (const std::string& texts : gathered(spec_.ranks, mine.dump(-1, ' ', false, Json::error_handler_t::replace)))
+            for (const Json& text : Json::parse(texts))
+                if (seen.insert(text.get<std::string>()).second) all.push_back(text.get<std::string>());
+        return all;
     }
 
     static FitSpec checked(FitSpec spec) {
@@ -100,8 +111,13 @@ private:
         require<ArgumentError>(!mixes_labels(spec.augment) || spec.loss_name.starts_with("cross_entropy"), "fit: mixed pictures have shares of classes, which the loss {} does not take: leave mixup and cutmix out",
                                spec.loss_name);
         if (spec.threads > 0) set_threads(spec.threads);
+        if (spec.ranks != nullptr && spec.ranks->size() == 1) spec.ranks = nullptr;
         return spec;
     }
+
+    [[nodiscard]] bool is_first() const { return spec_.ranks == nullptr || spec_.ranks->rank() == 0; }
+    /// Whether the run has a directory, which only rank 0 touches.
+    [[nodiscard]] bool has_directory() const { return !spec_.out.empty(); }
 
     [[nodiscard]] LoaderSpec loader_spec() const { return training_loader(spec_); }
 
@@ -112,7 +128,7 @@ private:
                                spec_.train->classes().size(), classes);
         require<ArgumentError>(!mixes_labels(spec_.augment) || static_cast<std::int64_t>(spec_.train->classes().size()) == classes,
                                "fit: mixed pictures need a network with the data's classes: '{}' has {}, the network tells {} apart", spec_.train->name(), spec_.train->classes().size(), classes);
-        return Trainer(built.loss, spec_.optimizer, {.step = spec_.step, .seed = spec_.seed, .compile = spec_.compile, .keep = {"scores"}, .check_finite = false});
+        return Trainer(built.loss, spec_.optimizer, {.step = spec_.step, .seed = spec_.seed, .compile = spec_.compile, .keep = {"scores"}, .check_finite = false, .ranks = spec_.ranks, .synchronises_norms = spec_.sync_batch_norm});
     }
 
     /// All that the result depends on; a resumed run must agree with it. `epochs` counts only where the schedule looks at it.
@@ -121,7 +137,7 @@ private:
         json["validation"] = spec_.validation ? Json(spec_.validation->name()) : Json(nullptr);
         json.update({{"batch", spec_.batch}, {"drop_last", spec_.drop_last}, {"loss", spec_.loss_name}, {"lowest_wins", spec_.lowest_wins}, {"optimizer", to_json(spec_.optimizer)},
                      {"schedule", to_json(spec_.schedule)}, {"step", to_json(spec_.step)}, {"augment", to_json(spec_.augment)}, {"balanced", spec_.balanced}, {"draft", spec_.draft}, {"repeats", spec_.repeats}, {"preprocess", to_json(spec_.preprocess)},
-                     {"metric", spec_.metric}, {"k", spec_.k}, {"seed", spec_.seed}, {"swa_from", spec_.swa_from}});
+                     {"metric", spec_.metric}, {"k", spec_.k}, {"seed", spec_.seed}, {"swa_from", spec_.swa_from}, {"sync_batch_norm", spec_.sync_batch_norm}});
         json["compile"] = {{"backend", spec_.compile.backend}, {"precision", name_of(spec_.compile.precision)}, {"fuse", spec_.compile.fuse}};
         if (depends_on_length(spec_.schedule)) json["epochs"] = spec_.epochs;
         if (!spec_.listing.empty()) json["listing"] = spec_.listing;
@@ -160,7 +176,9 @@ private:
         Parameters state;
         average_ = {};
         for (const std::string& name : checkpoint.optimizer.names())
-            (progress_.averaged > 0 && name.starts_with(average_prefix) ? average_ : state).set(name, checkpoint.optimizer.at(name));
+            // Gradients that one rank left waiting are rank 0's part of the sum.
+            if (!is_first() && name.starts_with(std::string(optimizer_prefix) + "accumulated.")) state.set(name, Tensor(checkpoint.optimizer.at(name).shape(), checkpoint.optimizer.at(name).dtype()));
+            else (progress_.averaged > 0 && name.starts_with(average_prefix) ? average_ : state).set(name, checkpoint.optimizer.at(name));
         trainer_.load(state);
         trainer_.set_progress(progress_.updates, random_step(), progress_.accumulated);
     }
@@ -192,7 +210,7 @@ private:
             mean.set(info.name, joined);
         }
         ++progress_.averaged;
-        mean = reestimate_batch_norm(network_, mean, loader_, progress_.epoch, spec_.compile);
+        mean = reestimate_batch_norm(network_, mean, loader_, progress_.epoch, spec_.compile, spec_.ranks);
         average_ = {};
         for (const std::string& name : mean.names()) average_.set(std::string(average_prefix) + name, mean.at(name));
     }
@@ -210,7 +228,7 @@ private:
         return waited >= spec_.patience;
     }
 
-    [[nodiscard]] bool is_over_budget() const { return spec_.time_budget_minutes > 0 && seconds_since(start_) > 60 * spec_.time_budget_minutes; }
+    [[nodiscard]] bool has_spent_its_time() const { return spec_.time_budget_minutes > 0 && seconds_since(start_) > 60 * spec_.time_budget_minutes; }
 
     /// Says so; weights in the middle of an epoch are evaluated too.
     void end_of_budget() {
@@ -221,21 +239,26 @@ private:
 
     [[nodiscard]] Evaluation evaluate_now() const {
         return evaluate(network_, network_parameters(), spec_.validation,
-                        {.batch = std::max<std::int64_t>(spec_.batch, 256), .k = spec_.k, .worst = directory_.is_on() ? 24 : 0, .preprocess = spec_.preprocess, .loader_threads = spec_.loader_threads,
-                         .loss = spec_.loss, .lowest_wins = spec_.lowest_wins, .compile = spec_.compile});
+                        {.batch = std::max<std::int64_t>(spec_.batch, 256), .k = spec_.k, .worst = has_directory() ? 24 : 0, .preprocess = spec_.preprocess, .loader_threads = spec_.loader_threads,
+                         .loss = spec_.loss, .lowest_wins = spec_.lowest_wins, .compile = spec_.compile, .ranks = spec_.ranks});
+    }
+
+    /// The one in the run directory, which rank 0 reads for all.
+    [[nodiscard]] Checkpoint last_checkpoint() const {
+        return from_first(spec_.ranks, directory_.is_on() ? load_checkpoint(directory_.last()) : Checkpoint());
     }
 
     void begin() {
         start_ = last_save_ = Clock::now();
-        const bool resumes = spec_.resume && std::filesystem::exists(directory_.last());
-        if (resumes) restore(load_checkpoint(directory_.last()), directory_.last().string());
+        const bool resumes = spec_.resume && !from_first(spec_.ranks, directory_.is_on() && std::filesystem::exists(directory_.last()) ? "yes" : "").empty();
+        if (resumes) restore(last_checkpoint(), (spec_.out / directory_.last().filename()).string());
         else begin_anew();
         result_.resumed_from = progress_.updates;
         directory_.remove_leftovers();
         Json config = recipe();
         config["epochs"] = spec_.epochs;
         config.update({{"steps_per_epoch", loader_.steps()}, {"parameters", network_.trainable_scalars()}, {"classes", spec_.train->classes()},
-                       {"validation_images", spec_.validation ? spec_.validation->size() : 0}, {"threads", threads()}, {"loader_threads", spec_.loader_threads},
+                       {"validation_images", spec_.validation ? spec_.validation->size() : 0}, {"ranks", spec_.ranks ? spec_.ranks->size() : 1}, {"threads", threads()}, {"loader_threads", spec_.loader_threads},
                        {"build", build_facts()}, {"machine", machine_facts()}});
         directory_.write_config(config, spec_.recipe);
         directory_.open_metrics(progress_.updates, progress_.epoch);
@@ -252,16 +275,27 @@ private:
     }
 
     void keep_snapshot() {
-        if (!directory_.is_on()) snapshot_ = checkpoint();
+        if (!has_directory()) snapshot_ = checkpoint();
     }
 
     void save() {
         last_save_ = Clock::now();
-        if (!directory_.is_on()) return keep_snapshot();
+        if (!has_directory()) return keep_snapshot();
         const Checkpoint now = checkpoint();
         if (!is_finite(now.parameters) || !is_finite(now.optimizer)) explain_not_finite("a parameter became NaN or infinite");
+        check_agreement(now);
+        if (!directory_.is_on()) return;
         directory_.sync_metrics();
         save_checkpoint(now, directory_.last());
+    }
+
+    /// Ranks that do the same arithmetic hold the same weights; other processors or builds among them would drift apart unseen.
+    void check_agreement(const Checkpoint& now) const {
+        if (spec_.ranks == nullptr) return;
+        const std::vector<std::int64_t> prints = gathered(spec_.ranks, static_cast<std::int64_t>(fingerprint(now.parameters) ^ 3 * fingerprint(now.optimizer)));
+        const auto other = std::ranges::find_if(prints, [&](std::int64_t print) { return print != prints[0]; });
+        require(other == prints.end(), "after update {} rank {} holds other weights than rank 0: all ranks need the same build, starting weights and kind of processor", progress_.updates,
+                other - prints.begin());
     }
 
     [[nodiscard]] ScheduleValue schedule() const { return schedule(progress_.step); }
@@ -277,19 +311,37 @@ private:
         return trainer_.step({{"image", batch.images}, {"label", labels_of(batch)}}, now.lr, now.momentum, progress_.step + 1 == loader_.steps());
     }
 
+    /// The step counts alike on all ranks.
     void count(const Batch& batch, const StepResult& done) {
-        const std::int64_t images = batch.images.shape()[0];
-        progress_.loss_sum += done.loss * static_cast<double>(images);
-        progress_.images += images;
-        progress_.skipped += batch.skipped;
+        std::int64_t correct = 0;
+        if (const auto it = done.tensors.find("scores"); it != done.tensors.end()) {
+            const Tensor outputs = it->second.to(DType::f32);
+            const auto scores = outputs.data<float>();
+            const auto classes = static_cast<std::size_t>(outputs.shape()[1]);
+            for (std::int64_t n = 0; n < batch.labels.elements(); ++n)
+                correct += rank_of(scores.subspan(static_cast<std::size_t>(n) * classes, classes), static_cast<std::int64_t>(batch.labels.at(n))) == 0;
+        }
+        const std::vector<double> all = summed(spec_.ranks, {static_cast<double>(correct), static_cast<double>(batch.skipped)});
+        progress_.correct += static_cast<std::int64_t>(all[0]);
+        progress_.skipped += static_cast<std::int64_t>(all[1]);
+        progress_.loss_sum += done.loss * static_cast<double>(done.rows);
+        progress_.images += done.rows;
         progress_.step = batch.step + 1;
         progress_.updates += done.is_update;
         progress_.accumulated = trainer_.accumulated();
-        const Tensor outputs = done.tensors.at("scores").to(DType::f32);
-        const auto scores = outputs.data<float>();
-        const auto classes = static_cast<std::size_t>(outputs.shape()[1]);
-        for (std::int64_t n = 0; n < images; ++n)
-            progress_.correct += rank_of(scores.subspan(static_cast<std::size_t>(n) * classes, classes), static_cast<std::int64_t>(batch.labels.at(n))) == 0;
+    }
+
+    /// What all ranks do behind the same step: any may want to stop, the clocks are rank 0's.
+    struct Wishes {
+        bool stops = false, is_due = false;
+    };
+    [[nodiscard]] Wishes agreed(const Wishes& mine) {
+        stops_ |= mine.stops || (spec_.stop != nullptr && spec_.stop->load());
+        const std::vector<double> all = summed(spec_.ranks, {stops_ ? 1.0 : 0.0, mine.is_due && is_first() ? 1.0 : 0.0, has_spent_its_time() && is_first() ? 1.0 : 0.0});
+        is_over_budget_ = all[2] > 0;
+        // Gradients that wait for their update lie with each rank: a checkpoint of several ranks holds none.
+        if (spec_.ranks != nullptr && progress_.accumulated > 0) return {};
+        return {all[0] > 0 || is_over_budget_, all[1] > 0};
     }
 
     /// False when the run is to stop.
@@ -311,7 +363,8 @@ private:
             const StepResult done = step(*batch);
             if (!std::isfinite(done.loss)) explain_not_finite(std::isnan(done.loss) ? "the loss is NaN" : "the loss is infinite");
             count(*batch, done);
-            images_now += batch->images.shape()[0];
+            if (done.rows == 0) continue;  // every picture of it is damaged
+            images_now += done.rows;
             const double seconds = seconds_since(epoch_start);
             const auto made = static_cast<double>(progress_.images);
             StepReport report{progress_.epoch, batch->step, loader_.steps(), progress_.updates, done.loss, progress_.loss_sum / made,
@@ -320,14 +373,13 @@ private:
             report.seconds_left = report.epoch_seconds_left + static_cast<double>(spec_.epochs - progress_.epoch - 1) * last_epoch_seconds_ + last_evaluation_seconds_;
             if (last_epoch_seconds_ == 0 && progress_.epoch + 1 < spec_.epochs) report.seconds_left = 0;
             if (spec_.log_every_steps > 0 && done.is_update && progress_.updates % spec_.log_every_steps == 0) log_step(report);
-            bool goes_on = true;
-            for (const Callback& callback : spec_.callbacks) goes_on &= !callback.on_step || callback.on_step(report);
-            goes_on &= spec_.stop == nullptr || !spec_.stop->load();
-            goes_on &= !is_over_budget();
-            const bool is_due = (spec_.save_every_steps > 0 && done.is_update && progress_.updates % spec_.save_every_steps == 0) ||
-                                (spec_.save_every_minutes > 0 && seconds_since(last_save_) > 60 * spec_.save_every_minutes);
-            if (!goes_on || is_due) save();
-            if (!goes_on) {
+            Wishes wishes;
+            for (const Callback& callback : spec_.callbacks) wishes.stops |= callback.on_step && !callback.on_step(report);
+            wishes.is_due = (spec_.save_every_steps > 0 && done.is_update && progress_.updates % spec_.save_every_steps == 0) ||
+                            (spec_.save_every_minutes > 0 && seconds_since(last_save_) > 60 * spec_.save_every_minutes);
+            wishes = agreed(wishes);
+            if (wishes.stops || wishes.is_due) save();
+            if (wishes.stops) {
                 result_.seconds += seconds_since(epoch_start);
                 return false;
             }
@@ -369,9 +421,9 @@ private:
             if (is_finite(now.parameters) && is_finite(now.optimizer)) save_checkpoint(now, directory_.best());
         }
         save();
-        bool goes_on = true;
-        for (const Callback& callback : spec_.callbacks) goes_on &= !callback.on_epoch || callback.on_epoch(report);
-        return goes_on && (spec_.stop == nullptr || !spec_.stop->load()) && !is_over_budget();
+        Wishes wishes;
+        for (const Callback& callback : spec_.callbacks) wishes.stops |= callback.on_epoch && !callback.on_epoch(report);
+        return !agreed(wishes).stops;
     }
 
     void log_step(const StepReport& report) {
@@ -408,10 +460,10 @@ private:
     [[noreturn]] void explain_not_finite(const std::string& what) {
         const Progress failed = progress_;
         const auto place = [&](const Progress& at) { return fmt::format("epoch {} step {} of {}", at.epoch + 1, at.step + 1, loader_.steps()); };
-        const std::string good = directory_.is_on() ? fmt::format("; the last good checkpoint is '{}'", directory_.last().string()) : "";
+        const std::string good = has_directory() ? fmt::format("; the last good checkpoint is '{}'", (spec_.out / "checkpoint-last.safetensors").string()) : "";
         std::string culprit = "it did not come again when the steps were repeated: check the machine's memory";
         const auto search = [&] {
-            restore(directory_.is_on() ? load_checkpoint(directory_.last()) : *snapshot_, "checkpoint");
+            restore(has_directory() ? last_checkpoint() : *snapshot_, "checkpoint");
             for (; progress_.epoch <= failed.epoch; ++progress_.epoch, progress_.step = 0) {
                 Epoch pass = loader_.epoch(progress_.epoch, progress_.step);
                 while (const std::optional<Batch> batch = pass.next()) {
@@ -427,8 +479,11 @@ private:
                     }
                     Parameters all = before.parameters;
                     for (const std::string& name : before.optimizer.names()) all.set(name, before.optimizer.at(name));
-                    const std::string node = trainer_.first_not_finite(all, {{"image", batch->images}, {"label", labels_of(*batch)}}, progress_.updates, random_step(), now.lr,
+                    std::string node = trainer_.first_not_finite(all, {{"image", batch->images}, {"label", labels_of(*batch)}}, progress_.updates, random_step(), now.lr,
                                                                        now.momentum.value_or(momentum_of(spec_.optimizer).value_or(0)));
+                    // It may have begun in the pictures of one rank.
+                    for (const std::string& found : gathered(spec_.ranks, node))
+                        if (node.empty()) node = found;
                     culprit = node.empty() ? fmt::format("it began in {}, but only when nodes are fused", place(progress_))
                                            : fmt::format("it began in {} at {}, learning rate {:g}", place(progress_), node, now.lr);
                     return;
@@ -455,6 +510,7 @@ private:
     std::optional<Checkpoint> snapshot_;
     std::optional<Probe> probe_;
     Clock::time_point start_, last_save_;
+    bool stops_ = false, is_over_budget_ = false;  ///< is wanted here; is known to all ranks
     double last_epoch_seconds_ = 0, last_evaluation_seconds_ = 0;  ///< with and of what follows the last step
 };
 

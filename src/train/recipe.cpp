@@ -216,6 +216,7 @@ FitSpec fit_spec(const Recipe& r) {
     spec.min_delta = r.min_delta;
     spec.time_budget_minutes = r.time_budget_minutes;
     spec.probe = r.probe;
+    spec.sync_batch_norm = r.sync_batch_norm;
     spec.recipe = to_toml(r);
     return spec;
 }

@@ -25,6 +25,7 @@ template <class R, class Visit> void visit_recipe(R& r, Visit&& visit) {
     visit("balanced", r.balanced);
     visit("draft", r.draft);
     visit("repeats", r.repeats);
+    visit("sync_batch_norm", r.sync_batch_norm);
     visit("seed", r.seed);
     visit("accumulate", r.step.accumulate);
     visit("label_smoothing", r.label_smoothing);

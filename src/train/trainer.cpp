@@ -1,6 +1,7 @@
 // One compiled training step and its state.
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "core/text.h"
 #include "fovea/nn.h"
@@ -8,6 +9,7 @@
 #include "fovea/passes.h"
 #include "fovea/train.h"
 #include "graph/op.h"
+#include "train/over_ranks.h"
 #include "train/training_loader.h"
 
 namespace fovea {
@@ -20,6 +22,15 @@ struct Trainer::Impl {
             Graph frozen = with_frozen_norms(graph, spec.step.frozen, loss);
             graph = std::move(frozen);
             loss = Value(&graph, loss.id(), loss.output());
+        }
+        if (spec.ranks != nullptr && spec.ranks->size() > 1) {
+            require<ArgumentError>(spec.bucket_bytes > 0, "trainer: gradients travel in buckets of at least one byte, got {}", spec.bucket_bytes);
+            spec.step.bucket_bytes = spec.bucket_bytes;
+            if (spec.synchronises_norms) {
+                Graph synchronised = with_synchronised_norms(graph, loss);
+                graph = std::move(synchronised);
+                loss = Value(&graph, loss.id(), loss.output());
+            }
         }
         keep_outputs(loss);
         Graph gathering;
@@ -60,6 +71,27 @@ struct Trainer::Impl {
         return inputs;
     }
 
+    /// Where this rank's rows lie in the whole batch; without any it takes part with one row of zeros that counts nowhere.
+    RankPlace take_place(std::map<std::string, Tensor>& inputs, std::int64_t& rows) const {
+        const auto any = inputs.find("image") != inputs.end() ? inputs.find("image") : inputs.begin();
+        const std::int64_t own = any == inputs.end() || any->second.shape().rank() == 0 ? 1 : any->second.shape()[0];
+        rows = own;
+        if (spec.step.bucket_bytes == 0) return {};
+        RankPlace place{.ranks = spec.ranks, .is_idle = own == 0};
+        const std::vector<std::int64_t> all = gathered(spec.ranks, own);
+        rows = std::accumulate(all.begin(), all.end(), std::int64_t{0});
+        place.first_row = std::accumulate(all.begin(), all.begin() + spec.ranks->rank(), std::int64_t{0});
+        for (const Value& input : graph.inputs()) {
+            const auto it = inputs.find(input.path());
+            if (!place.is_idle || it == inputs.end() || input.shape().rank() == 0) continue;
+            Shape one = input.shape().rank() == it->second.shape().rank() ? it->second.shape() : input.shape();
+            one[0] = 1;
+            it->second = Tensor(one, input.dtype());
+        }
+        inputs["share"] = Tensor::scalar(rows > 0 ? static_cast<double>(own) / static_cast<double>(rows) : 0, DType::f64);
+        return place;
+    }
+
     /// The part of the newest weights in the average: all at the first update, so that it begins where they are.
     [[nodiscard]] double ema_rate(std::int64_t update) const {
         const auto t = static_cast<double>(update);
@@ -94,11 +126,17 @@ StepResult Trainer::step(const Batch& batch) {
 StepResult Trainer::step(const std::map<std::string, Tensor>& inputs, std::optional<double> lr, std::optional<double> momentum, bool update_now) {
     Impl& self = *impl_;
     StepResult result;
+    std::map<std::string, Tensor> mine = inputs;
+    const RankPlace place = self.take_place(mine, result.rows);
+    if (result.rows == 0 && place.ranks != nullptr) {
+        result.is_update = false;
+        return result;
+    }
     result.is_update = update_now || self.accumulated + 1 >= self.spec.step.accumulate;
     Program& program = result.is_update ? *self.program : *self.gather;
-    const auto given = !result.is_update ? inputs
-                                         : self.with_scalars(inputs, lr.value_or(learning_rate_of(self.optimizer)), momentum.value_or(momentum_of(self.optimizer).value_or(0)), self.updates + 1);
-    const std::vector<Tensor> outputs = program.run(given, {.seed = self.spec.seed, .step = static_cast<std::uint64_t>(self.random_step)});
+    const auto given = !result.is_update ? mine
+                                         : self.with_scalars(mine, lr.value_or(learning_rate_of(self.optimizer)), momentum.value_or(momentum_of(self.optimizer).value_or(0)), self.updates + 1);
+    const std::vector<Tensor> outputs = program.run(given, {.seed = self.spec.seed, .step = static_cast<std::uint64_t>(self.random_step), .place = place});
     for (std::size_t i = 0; i < outputs.size(); ++i) {
         const std::string& name = program.graph().outputs()[i].first;
         if (name == "loss") result.loss = outputs[i].at(0);
@@ -163,7 +201,10 @@ std::string Trainer::first_not_finite(const Parameters& parameters, const std::m
         if (!is_finite(parameters.at(name))) return fmt::format("parameter '{}'", name);
     for (const auto& [name, value] : inputs)
         if (!is_finite(value)) return fmt::format("input '{}'", name);
-    const auto given = impl_->with_scalars(inputs, lr, momentum, updates + 1);
+    for (const auto& [name, value] : inputs)
+        if (value.shape().rank() > 0 && value.shape()[0] == 0) return {};  // of several ranks one without rows
+    auto given = impl_->with_scalars(inputs, lr, momentum, updates + 1);
+    given["share"] = Tensor::scalar(1);
     std::vector<Value> values;  // every real result, in the order in which a step computes them
     for (const Node& node : impl_->graph.nodes()) {
         if (node.inputs.empty()) continue;

@@ -7,7 +7,8 @@ namespace fovea {
 
 [[nodiscard]] inline LoaderSpec training_loader(const FitSpec& spec) {
     return {.batch = spec.batch, .shuffle = true, .seed = spec.seed, .threads = spec.loader_threads, .augment = spec.augment, .preprocess = spec.preprocess, .drop_last = spec.drop_last,
-            .weights = spec.balanced ? balanced_weights(*spec.train) : std::vector<double>(), .draft = spec.draft, .repeats = spec.repeats};
+            .weights = spec.balanced ? balanced_weights(*spec.train) : std::vector<double>(), .draft = spec.draft, .repeats = spec.repeats,
+            .part = spec.ranks ? spec.ranks->rank() : 0, .parts = spec.ranks ? spec.ranks->size() : 1};
 }
 
 /// What a step's loss reads.

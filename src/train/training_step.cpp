@@ -4,6 +4,7 @@
 #include "core/text.h"
 #include "fovea/passes.h"
 #include "train/optimizer.h"
+#include "train/over_ranks.h"
 #include "train/updater.h"
 
 namespace fovea {
@@ -56,6 +57,9 @@ Slopes slopes_of(Graph& graph, const Value& loss, const StepSpec& spec) {
                            spec.frozen.empty() ? "" : " that are not frozen");
     return result;
 }
+
+/// The loss by this rank's share of the rows: the ranks' gradients then add up to that of the whole batch's mean.
+Value counted(const Value& loss, StepInputs& inputs, const StepSpec& spec) { return spec.bucket_bytes > 0 ? loss * inputs("share") : loss; }
 
 Value waiting_gradient(Graph& graph, const Value& p) { return graph.parameter(fmt::format("{}accumulated.{}", optimizer_prefix, p.path()), p.shape(), Init::zeros(), false); }
 
@@ -157,10 +161,11 @@ bool matches_glob(std::string_view pattern, std::string_view name) {
 
 void append_optimizer(Graph& graph, const Value& loss, const Optimizer& optimizer, const StepSpec& spec) {
     check(optimizer);
-    Slopes slopes = slopes_of(graph, loss, spec);
-    check_spec(spec, slopes.names);
     StepInputs inputs(graph);
+    Slopes slopes = slopes_of(graph, counted(loss, inputs, spec), spec);
+    check_spec(spec, slopes.names);
     if (spec.accumulate > 1) join_accumulated(graph, slopes, inputs);
+    if (spec.bucket_bytes > 0) reduce_over_ranks(graph, slopes.gradients, inputs, spec.bucket_bytes);
     clip(graph, slopes.gradients, spec);
     Updater update(graph, spec, inputs);
     for (std::size_t i = 0; i < slopes.trained.size(); ++i)
@@ -170,7 +175,10 @@ void append_optimizer(Graph& graph, const Value& loss, const Optimizer& optimize
 }
 
 void append_accumulation(Graph& graph, const Value& loss, const StepSpec& spec) {
-    const Slopes slopes = slopes_of(graph, loss, spec);
+    StepInputs inputs(graph);
+    const Slopes slopes = slopes_of(graph, counted(loss, inputs, spec), spec);
+    std::vector<Value> none;  // gradients wait where they are made
+    if (spec.bucket_bytes > 0) reduce_over_ranks(graph, none, inputs, spec.bucket_bytes);
     for (std::size_t i = 0; i < slopes.trained.size(); ++i) {
         const Value waiting = waiting_gradient(graph, slopes.trained[i]);
         graph.update(waiting, waiting + slopes.gradients[i]);

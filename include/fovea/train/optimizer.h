@@ -121,6 +121,9 @@ struct StepSpec {
     std::int64_t lookahead_every = 0;
     double lookahead_alpha = 0.5;
     bool log_gradient_norm = false;     ///< adds the output "gradient_norm" (there anyway when clip_norm is on)
+    /// Several ranks run this step: gradients are summed over them in buckets of about so many bytes, each rank's loss counting by the input
+    /// "share" (its part of the batch's rows); the loss is a mean over rows. 0: one rank.
+    std::int64_t bucket_bytes = 0;
     bool momentum_input = false;        ///< momentum (beta1) is read from the input "momentum", so that a schedule can move it
 };
 
