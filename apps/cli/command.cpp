@@ -108,7 +108,14 @@ void ProgressLine::clear() {
     is_written_ = false;
 }
 
+namespace {
+bool is_quiet = false;
+}  // namespace
+
+void set_quiet(bool on) { is_quiet = on; }
+
 void note(std::string_view text) {
+    if (is_quiet) return;
     std::fflush(stdout);
     fmt::print(stderr, "fovea: {}\n", text);
 }

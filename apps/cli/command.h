@@ -95,6 +95,8 @@ void add_convention(CLI::App& command, std::string& convention);
 void print_document(const Json& document);
 /// One line on stderr: "fovea: text".
 void note(std::string_view text);
+/// A process that is one of several leaves notes to the first.
+void set_quiet(bool on);
 
 /// A line on stderr that is written again while work goes on, ten times a second at most; on a terminal only, and gone in the end.
 class ProgressLine {

@@ -65,7 +65,7 @@ private:
 double measure_epoch(const Recipe& recipe, const RunData& data, const StudyArguments& a) {
     using Clock = std::chrono::steady_clock;
     constexpr std::int64_t steps = 5;  // the first one also touches all memory for the first time
-    Training training = prepare_training(recipe, data, {.loader_threads = a.loader_threads, .plan = a.plan});
+    Training training = prepare_training(recipe, data, {.loader_threads = a.loader_threads, .plan = a.plan}, {});
     FitSpec& spec = training.spec;
     spec.validation.reset(), spec.epochs = 1;
     std::vector<Clock::time_point> times{Clock::now()};
@@ -109,9 +109,10 @@ Estimate estimate(const StudyReport& report, const std::vector<const ArmResult*>
 bool train_arm(const Study& study, const ArmResult& result, const StudyOptions& options, const fs::path& out, OpenData& data, const StudyArguments& a, std::FILE* messages) {
     const Recipe recipe = recipe_of(result.arm, options, out);
     const RunOptions run{.out = out / result.arm.name, .resume = true, .loader_threads = a.loader_threads, .plan = a.plan};
-    auto [network, spec] = prepare_training(recipe, data.of(recipe), run);
+    const EarlierRun earlier = earlier_run(run);
+    auto [network, spec] = prepare_training(recipe, data.of(recipe), run, earlier);
     spec.out = run.out;
-    if (!goes_on(run)) spec.initial = start_of(network, recipe);
+    if (!earlier.is_there) spec.initial = start_of(network, recipe);
     TrainingProgress progress(spec.epochs, messages, result.arm.title + ": ");
     spec.callbacks.push_back(progress.callback());
     if (study.goal > 0) spec.callbacks.push_back({.on_epoch = [&](const EpochReport& report) { return 1 - report.train_accuracy > study.goal; }});

@@ -12,6 +12,7 @@
 #include "fovea/models.h"
 #include "fovea/train.h"
 #include "network.h"
+#include "ranks.h"
 #include "training.h"
 
 namespace fovea::cli {
@@ -24,6 +25,7 @@ struct TrainArguments {
     Common common;
     MemoryOptions memory;
     PlanOptions plan;
+    RankOptions ranks;
     std::string model, recipe, out;
     std::vector<std::pair<std::string, std::string>> settings;  ///< over the recipe, in the order given
     bool resume = false, find_lr = false;
@@ -124,34 +126,57 @@ void print_changes(const std::vector<ParameterChange>& changes) {
     fmt::print("{}", table(rows, "<><"));
 }
 
-void train(const TrainArguments& a) {
+/// What only rank 0 looks up, because the run directory is its own.
+struct Found {
+    Recipe recipe;
+    RunOptions options;
+    EarlierRun earlier;
+};
+Found look_up(const TrainArguments& a, Communicator& ranks) {
+    Found found{.options = {.resume = a.resume, .save_every_minutes = a.save_every_minutes, .save_every_steps = a.save_every_steps, .loader_threads = a.loader_threads, .memory = a.memory, .plan = a.plan}};
+    if (ranks.rank() == 0) {
+        found.recipe = resolve(a);
+        found.options.out = a.out.empty() ? free_run_directory(found.recipe.model) : fs::path(a.out);
+        found.earlier = earlier_run(found.options);
+    }
+    if (ranks.size() == 1) return found;
+    const std::string name = from_first(&ranks, found.recipe.name), text = from_first(&ranks, to_toml(found.recipe));
+    found.recipe = parse_recipe(text, name);
+    found.options.out = from_first(&ranks, found.options.out.string());
+    found.earlier.is_there = !from_first(&ranks, found.earlier.is_there ? "yes" : "").empty();
+    found.earlier.listing = from_first(&ranks, found.earlier.listing);
+    return found;
+}
+
+void train(const TrainArguments& a, Communicator& ranks) {
     a.common.apply();
-    const Recipe recipe = resolve(a);
-    const RunOptions options{.out = a.out.empty() ? free_run_directory(recipe.model) : fs::path(a.out), .resume = a.resume, .save_every_minutes = a.save_every_minutes,
-                             .save_every_steps = a.save_every_steps, .loader_threads = a.loader_threads, .memory = a.memory, .plan = a.plan};
-    auto [network, spec] = prepare_training(recipe, open_run_data(recipe), options);
+    const auto [recipe, options, earlier] = look_up(a, ranks);
+    auto [network, spec] = prepare_training(recipe, open_run_data(recipe), options, earlier);
     if (const std::string unmet = unmet_precision(spec.compile); !unmet.empty()) note(unmet);
     if (a.find_lr) {
+        if (ranks.size() > 1) throw ArgumentError("--find-lr runs on one rank");
         spec.initial = start_of(network, recipe);
         return print_learning_rates(a, network, spec);
     }
     spec.out = options.out;
+    spec.ranks = &ranks;
     const fs::path last = spec.out / "checkpoint-last.safetensors";
-    if (!a.resume && fs::exists(last))
+    if (!a.resume && ranks.rank() == 0 && fs::exists(last))
         throw ArgumentError(fmt::format("'{}' holds a run already: --resume goes on with it, another --out begins a new one", spec.out.string()));
     // A resumed run needs its start only to say how far it went.
-    if (!goes_on(options) || !recipe.weights.empty()) spec.initial = start_of(network, recipe);
+    if (!earlier.is_there || !recipe.weights.empty()) spec.initial = start_of(network, recipe);
 
     std::FILE* messages = a.common.json ? stderr : stdout;
-    fmt::print(messages, "{} ({} parameters) on {}: {} images, {} classes; recipe {}: {} epochs, batch {}, {}; {}\n", network.model, commas(network.graph.trainable_scalars()),
-               spec.train->name(), commas(spec.train->size()), spec.train->classes().size(), recipe.name, spec.epochs, spec.batch, name_of(spec.optimizer), spec.out.string());
+    fmt::print(messages, "{} ({} parameters) on {}: {} images, {} classes; recipe {}: {} epochs, batch {}, {}{}; {}\n", network.model, commas(network.graph.trainable_scalars()),
+               spec.train->name(), commas(spec.train->size()), spec.train->classes().size(), recipe.name, spec.epochs, spec.batch, name_of(spec.optimizer), ranks.size() > 1 ? fmt::format(", {} ranks with {} thread{}", ranks.size(), threads(), threads() == 1 ? "" : "s") : "", spec.out.string());
     std::fflush(messages);
 
     TrainingProgress progress(spec.epochs, messages);
-    spec.callbacks.push_back(progress.callback());
+    if (ranks.rank() == 0) spec.callbacks.push_back(progress.callback());
     catch_interrupts();
     const FitResult result = fit(network.graph, spec);
     progress.clear();
+    if (ranks.rank() > 0) return;
     for (const std::string& warning : result.warnings) note(warning);
     const fs::path page = write_run_report(spec);
     std::vector<ParameterChange> changes;
@@ -174,6 +199,7 @@ void train(const TrainArguments& a) {
     if (!result.ended.empty()) note(fmt::format("ended: {}; {} of {} epochs made", result.ended, result.epochs, spec.epochs));
     if (result.is_stopped && result.ended.empty()) {
         note(fmt::format("stopped after update {} and saved; to go on: fovea train --out {} --resume", commas(result.updates), spec.out.string()));
+        if (ranks.size() > 1) return;  // mpirun would call any other code than 0 an accident; --ranks gives 130 itself
         throw CLI::RuntimeError(130);  // what a shell gives a program that Ctrl-C ended
     }
     if (a.common.json) return;
@@ -241,6 +267,7 @@ void add_options(CLI::App* command, const std::shared_ptr<TrainArguments>& a) {
     setting("--weights", "weights", "Begin from this run or weights file; a head of another shape begins anew");
     setting("--normalise", "normalise", "data: by the training set's mean and deviation; card: as the model's card says")->check(CLI::IsMember({"data", "card"}));
     setting("--metric", "metric", "What the best checkpoint is best in")->check(CLI::IsMember({"top1", "topk", "loss"}));
+    flag("--sync-batch-norm", "sync_batch_norm", "true", "Batch norm over the batches of all ranks, not of each (--ranks)");
     flag("--drop-last", "drop_last", "true", "Leave out the last batch of an epoch when it is smaller");
     command->add_option("--save-every-steps", a->save_every_steps, "Checkpoint within an epoch (0: off)")->check(CLI::NonNegativeNumber);
     command->add_option("--save-every-minutes", a->save_every_minutes, "Checkpoint within an epoch (0: off)")->check(CLI::NonNegativeNumber);
@@ -259,7 +286,8 @@ void add_train(CLI::App& app) {
     add_options(command, a);
     a->memory.add_to(*command);
     a->plan.add_to(*command);
-    command->callback([a] { train(*a); });
+    a->ranks.add_to(*command);
+    command->callback([a] { on_ranks(a->ranks, "train", [&](Communicator& ranks) { train(*a, ranks); }); });
 }
 
 void add_finetune(CLI::App& app) {
@@ -268,11 +296,12 @@ void add_finetune(CLI::App& app) {
     add_options(command, a);
     a->memory.add_to(*command);
     a->plan.add_to(*command);
+    a->ranks.add_to(*command);
     command->callback([a] {
         const bool has_weights = std::ranges::any_of(a->settings, [](const auto& entry) { return entry.first == "weights"; });
         if (!has_weights && !a->resume && a->recipe.empty()) throw ArgumentError("--weights is required: a run, or a weights file of the model");
         if (a->recipe.empty() && !(a->resume && fs::exists(fs::path(a->out) / "recipe.toml"))) a->recipe = "finetune";
-        train(*a);
+        on_ranks(a->ranks, "finetune", [&](Communicator& ranks) { train(*a, ranks); });
     });
 }
 

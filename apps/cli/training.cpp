@@ -23,8 +23,6 @@ extern "C" void on_interrupt(int signal) {
     std::signal(signal, SIG_DFL);  // a second Ctrl-C ends the process at once
 }
 
-fs::path last_checkpoint(const RunOptions& options) { return options.out / "checkpoint-last.safetensors"; }
-
 /// "backbone" in a list of frozen parameters: all that are trained but the layer before the output.
 void expand_backbone(std::vector<std::string>& frozen, const Graph& network) {
     const auto all = std::ranges::find(frozen, "backbone");
@@ -42,14 +40,17 @@ const std::atomic<bool>& stop_wanted() { return is_stop_wanted; }
 void catch_interrupts() {
     std::signal(SIGINT, on_interrupt);
     std::signal(SIGTERM, on_interrupt);
+    std::signal(SIGUSR1, on_interrupt);
 }
 
-bool goes_on(const RunOptions& options) { return options.resume && fs::exists(last_checkpoint(options)); }
+EarlierRun earlier_run(const RunOptions& options) {
+    const fs::path last = options.out / "checkpoint-last.safetensors";
+    if (!options.resume || !fs::exists(last)) return {};
+    return {true, facts_of(load_checkpoint(last)).listing};
+}
 
-Training prepare_training(const Recipe& recipe, const RunData& data, const RunOptions& options) {
-    // A run carries the text of its listing: the file may be gone, or say something else by now.
-    const std::string listing = goes_on(options) ? facts_of(load_checkpoint(last_checkpoint(options))).listing : std::string();
-    Training training{build_for(recipe.model, *data.train, recipe.normalise == "data", options_of(recipe), listing), fit_spec(recipe)};
+Training prepare_training(const Recipe& recipe, const RunData& data, const RunOptions& options, const EarlierRun& earlier) {
+    Training training{build_for(recipe.model, *data.train, recipe.normalise == "data", options_of(recipe), earlier.listing), fit_spec(recipe)};
     const Network& network = training.network;
     FitSpec& spec = training.spec;
     spec.train = data.train;

@@ -30,10 +30,14 @@ struct Training {
     Network network;
     FitSpec spec;
 };
-/// The recipe's network for these pictures and how it is trained. A run that goes on has the listing it carries.
-[[nodiscard]] Training prepare_training(const Recipe& recipe, const RunData& data, const RunOptions& options);
-/// Whether `options` go on with a run that is there.
-[[nodiscard]] bool goes_on(const RunOptions& options);
+/// What training goes on with, where it does.
+struct EarlierRun {
+    bool is_there = false;
+    std::string listing{};  ///< of the network, which a run carries: the file may be gone, or say something else by now
+};
+[[nodiscard]] EarlierRun earlier_run(const RunOptions& options);
+/// The recipe's network for these pictures and how it is trained.
+[[nodiscard]] Training prepare_training(const Recipe& recipe, const RunData& data, const RunOptions& options, const EarlierRun& earlier);
 /// Where the parameters begin: a weights file, an ONNX file's own, a scheme; nothing for the model's own start. Says on stderr what was taken.
 [[nodiscard]] std::optional<Parameters> start_of(const Network& network, const Recipe& recipe);
 /// report.html of the run, its path; one that cannot be written takes nothing from it and is noted.
@@ -57,7 +61,7 @@ private:
     ProgressLine line_;
 };
 
-/// Set by Ctrl-C and SIGTERM once catch_interrupts() was called; a second Ctrl-C ends the process at once.
+/// Set by Ctrl-C, SIGTERM and SIGUSR1, which mpirun hands on to all ranks at once, after catch_interrupts() was called; a second Ctrl-C ends the process at once.
 [[nodiscard]] const std::atomic<bool>& stop_wanted();
 void catch_interrupts();
 
