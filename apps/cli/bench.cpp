@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "bench_loader.h"
+#include "bench_scaling.h"
 #include "command.h"
 #include "fovea/calibrate.h"
 #include "fovea/io.h"
@@ -272,6 +273,7 @@ void add_bench(CLI::App& app) {
     a->computing.add_to(*command, true);
     a->common.add_to(*command);
     add_bench_loader(*command);
+    add_bench_scaling(*command);
     command->callback([a, command] {
         if (!command->get_subcommands().empty()) return;
         if (a->what.empty()) throw CLI::RequiredError("what");

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "fovea/graph.h"
@@ -252,5 +253,35 @@ struct Erratum {
 };
 [[nodiscard]] const std::vector<Erratum>& errata();
 [[nodiscard]] Sheet errata_sheet();
+
+// ---- many nodes ------------------------------------------------------------------------------
+
+/// A network between nodes, by the usual two numbers of a message: what it takes to begin, and what it carries.
+struct NetworkLink {
+    std::string name;
+    double latency_us = 0, gigabytes_per_second = 1;
+};
+/// How many messages follow one another in a sum over N nodes: 2 (N - 1), as in a ring and in fovea's exchange of shares, or 2 log2(N) (recursive
+/// halving and doubling, trees). Either way 2 (N - 1) / N of the bytes go out of each node. Thakur, Rabenseifner, Gropp 2005.
+enum class AllReduceSteps { ring, tree };
+[[nodiscard]] double all_reduce_ms(double bytes, std::int64_t nodes, const NetworkLink& link, AllReduceSteps steps);
+/// Latency and rate for which sums over `nodes` take what was measured: (bytes, milliseconds) each.
+[[nodiscard]] NetworkLink fitted_link(std::string_view name, std::int64_t nodes, const std::vector<std::pair<double, double>>& bytes_and_ms);
+
+/// Gradients that travel together, and when in the step they are there.
+struct GradientBucket {
+    double bytes = 0, ready_ms = 0;
+};
+/// One node's training step, by itself: until all gradients are there, and the update behind them.
+struct StepTimes {
+    double gradients_ms = 0, update_ms = 0;
+    std::vector<GradientBucket> buckets{};  ///< in the order they are summed
+};
+struct ScaledStep {
+    double ms = 0, network_ms = 0;  ///< of the step; of all its sums
+    double exposed_ms = 0;          ///< what the processor waits for them
+    double efficiency = 0;          ///< a node's step by itself over this one: the batch of each node stays what it is
+};
+[[nodiscard]] ScaledStep step_on(std::int64_t nodes, const StepTimes& step, const NetworkLink& link, AllReduceSteps steps = AllReduceSteps::ring);
 
 }  // namespace fovea
