@@ -8,6 +8,7 @@ namespace fovea {
 
 namespace {
 
+// Pictures of deviation 1 and today's start: without them, as in 2012, the network would bear even less.
 constexpr const char* rates[] = {"0.003", "0.03", "0.3", "3"};
 /// No better than always naming one class, within a twentieth.
 bool has_failed(const ArmResult& result) {
@@ -21,7 +22,7 @@ std::vector<StudyArm> arms(const StudyOptions& options) {
     for (const bool has_norm : {false, true})
         for (const char* rate : rates)
             all.push_back({.name = fmt::format("{}_{}", has_norm ? "norm" : "plain", rate), .title = fmt::format("{}, {}", has_norm ? "BN" : "plain", rate), .recipe = "cifar_convnet",
-                           .settings = {{"model", has_norm ? "cifar_convnet_bn" : "cifar_convnet"}, {"optimizer.lr", rate}, {"epochs", std::to_string(epochs)}}, .x = std::stod(rate),
+                           .settings = {{"model", has_norm ? "cifar_convnet_bn" : "cifar_convnet"}, {"normalise", "data"}, {"init", "torch"}, {"optimizer.lr", rate}, {"epochs", std::to_string(epochs)}}, .x = std::stod(rate),
                            .group = has_norm ? "with batch norm" : "without"});
     return all;
 }
@@ -53,7 +54,7 @@ Conclusion conclude(const std::vector<ArmResult>& arms) {
 
 Study batch_norm_study() {
     return {.name = "batch-norm", .about = "four learning rates with and without batch norm", .paper = "Ioffe, Szegedy 2015, arXiv:1502.03167, sec. 4.2",
-            .claim = "With batch norm a network learns at larger rates, and better", .time = "20 min", .short_time = "6 min", .arms = arms, .conclude = conclude, .x_title = "log10 of the learning rate"};
+            .claim = "With batch norm a network learns at larger rates, and better", .time = "35 min", .short_time = "10 min", .arms = arms, .conclude = conclude, .x_title = "log10 of the learning rate"};
 }
 
 }  // namespace fovea

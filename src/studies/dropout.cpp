@@ -41,7 +41,7 @@ Conclusion conclude(const std::vector<ArmResult>& arms) {
 
 Study dropout_study() {
     return {.name = "dropout", .about = "dropout in the hidden linear layers: overfitting and time to converge", .paper = "Krizhevsky, Sutskever, Hinton 2012, sec. 4.2",
-            .claim = "Dropout takes about twice as long to converge and ends with less test error", .time = "20 min", .short_time = "8 min", .arms = arms, .conclude = conclude};
+            .claim = "Dropout takes about twice as long to converge and ends with less test error", .time = "40 min", .short_time = "16 min", .arms = arms, .conclude = conclude};
 }
 
 }  // namespace fovea

@@ -271,7 +271,7 @@ TEST(StudyReport, SaysWhatIsMissing) {
     const auto json = nlohmann::json::parse(study_json(report));
     EXPECT_EQ(json.at("is_done"), false);
     EXPECT_TRUE(json.at("holds").is_null());
-    EXPECT_EQ(json.at("arms").at(0).at("test_error"), 0.3);
+    EXPECT_DOUBLE_EQ(json.at("arms").at(0).at("test_error").get<double>(), 0.3);
     EXPECT_TRUE(json.at("arms").at(1).at("test_error").is_null());
     const std::string svg = study_chart(report);
     for (const char* part : {"Training error", "Test error", "25 %", "</svg>"}) EXPECT_NE(svg.find(part), std::string::npos) << part;
