@@ -1,4 +1,5 @@
 // Two ways to compute a network, compared picture by picture.
+#include "fovea/nn.h"
 #include "small_run.h"
 
 namespace fovea {
