@@ -18,7 +18,7 @@ const std::vector<Disturbance>& disturbances() {
         {"brightness", "times", 1, {0.25, 0.5, 0.75, 1.33, 2, 4}},
         {"contrast", "times", 1, {0.1, 0.25, 0.5, 2, 4}},
         {"saturation", "times", 1, {0, 0.5, 2, 4}},
-        {"blur", "% of the side", 0, {1, 2, 4, 8}},
+        {"blur", "% of the side", 0, {2, 4, 6, 10}},
         {"noise", "grey levels", 0, {5, 10, 20, 40}},
     };
     return all;
