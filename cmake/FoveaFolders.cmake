@@ -65,7 +65,7 @@ function(fovea_library_from_folders)
     list(LENGTH sources count)
     if(folder STREQUAL "ops")
       fovea_precompile(fovea_ops <fovea/ops.h> <graph/op.h>)
-    elseif(count GREATER 8)
+    elseif(count GREATER 8 AND NOT folder STREQUAL "backends") # behind a precompiled header and without optimisation GCC 12 mixes up Highway's intrinsics
       fovea_precompile(fovea_${folder})
     endif()
     target_sources(fovea PRIVATE $<TARGET_OBJECTS:fovea_${folder}>)
