@@ -106,7 +106,7 @@ function(fovea_protobuf folder)
   add_dependencies(fovea_${folder} fovea_${folder}_protobuf)
 endfunction()
 
-# -Wrestrict and -Wstringop-overflow are off: GCC 12 reports them falsely on std::string (GCC bug 105329) and inside fmt.
+# -Wrestrict, -Wstringop-overflow and -Warray-bounds are off: GCC 12 reports them falsely on std::string (GCC bug 105329) and inside fmt.
 function(fovea_warnings target)
-  target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Wno-missing-field-initializers $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict;-Wno-stringop-overflow> $<$<BOOL:${FOVEA_WARNINGS_AS_ERRORS}>:-Werror>)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Wno-missing-field-initializers $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict;-Wno-stringop-overflow;-Wno-array-bounds> $<$<BOOL:${FOVEA_WARNINGS_AS_ERRORS}>:-Werror>)
 endfunction()

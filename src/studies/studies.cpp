@@ -26,7 +26,7 @@ Sheet studies_sheet() {
     Sheet sheet;
     sheet.columns = {{"study", "study"}, {"shows", "shows"}, {"paper", "paper"}, {"runs", "runs", true}, {"time", "time", true}, {"--short", "short_time", true}};
     for (const Study& study : studies()) sheet.rows.push_back({study.name, study.about, study.paper, static_cast<std::int64_t>(study.arms({}).size()), study.time, study.short_time});
-    sheet.notes.push_back("times: all runs in f32 on two cores with AVX-512, roughly; a study measures some steps and says what it will take here before it begins");
+    sheet.notes.emplace_back("times: all runs in f32 on two cores with AVX-512, roughly; a study measures some steps and says what it will take here before it begins");
     return sheet;
 }
 
