@@ -60,7 +60,6 @@ public:
     [[nodiscard]] std::vector<ProfileLine> profile() {
         std::map<std::string, Tensor> inputs = inputs_;
         for (const auto& [name, value] : {std::pair{"lr", 1e-4}, {"t", 1.0}, {"share", place_.ranks ? 1.0 / place_.ranks->size() : 1.0}}) inputs[name] = Tensor::scalar(value);
-        std::map<std::string, Shape> shapes;
         const Executable executable = trainer_->program().executable({{"image", inputs_.at("image").shape()}, {"label", inputs_.at("label").shape()}});
         Session session(executable, trainer_->program().state());
         std::map<std::string, Tensor> wanted;

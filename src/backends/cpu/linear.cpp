@@ -74,10 +74,12 @@ std::optional<Kernel> plan_linear(const Node& node, const PlanContext& context) 
 
 namespace {
 
+constexpr std::size_t gradient_input = 1;  ///< of every update: parameter, gradient, ...
+
 /// The update that follows a weight gradient at once and is all that reads it, of tensors that lie as the gradient does; or null.
 const Node* update_of(const Node& gradient, const PlanContext& context) {
     const Node* next = context.only_reader ? context.only_reader(gradient) : nullptr;
-    if (!next || next->id != gradient.id + 1 || !next->op->is_elementwise || !next->op->name.ends_with("_update") || next->inputs[1].id() != gradient.id) return nullptr;
+    if (!next || next->id != gradient.id + 1 || !next->op->is_elementwise || !next->op->name.ends_with("_update") || next->inputs[gradient_input].id() != gradient.id) return nullptr;
     const Shape& shape = gradient.outputs[0].shape;
     const auto fits = [&](const Value& v) { return v.is_empty() || v.id() == gradient.id || v.shape().rank() == 0 || (v.shape() == shape && !context.layout(v)); };
     constexpr std::size_t most = 10;
@@ -110,14 +112,13 @@ Kernel plan_updated_weight(const Node& node, const Node& update, const PlanConte
                                  float* block = as_f32(args.workspace);
                                  std::vector<std::byte*> in;
                                  for (int i : from) in.push_back(i < 0 ? nullptr : args.in[static_cast<std::size_t>(i)]);
-                                 const std::size_t gradient = static_cast<std::size_t>(std::ranges::find(from, -1) - from.begin());
                                  for (std::int64_t column = 0; column < n; column += most_columns)  // k rows of so many columns stay in the second-level cache
                                      for (std::int64_t row = begin; row < end; row += most_rows) {
                                          const std::int64_t rows = std::min(most_rows, end - row), columns = std::min(most_columns, n - column);
                                          outer_rows()(block, as_f32(args.in[0]) + row, m, as_f32(args.in[1]) + column, n, rows, columns, k);
                                          for (std::int64_t r = 0; r < rows; ++r) {
                                              const std::int64_t at = (row + r) * n + column;
-                                             in[gradient] = reinterpret_cast<std::byte*>(block + r * columns - at);  // slices count from the tensor's first element
+                                             in[gradient_input] = reinterpret_cast<std::byte*>(block + r * columns - at);  // slices count from the tensor's first element
                                              slice({.in = in, .out = args.out.first(outputs), .seed = args.seed, .step = args.step}, at, columns);
                                          }
                                      }
