@@ -91,6 +91,8 @@ public:
     [[nodiscard]] const std::vector<std::string>& names() const { return names_; }
     [[nodiscard]] std::size_t size() const { return names_.size(); }
     [[nodiscard]] Parameters clone() const;
+    /// Those that `graph` reads, sharing their memory. Throws ArgumentError when one is missing.
+    [[nodiscard]] Parameters of(const Graph& graph) const;
 
 private:
     std::vector<std::string> names_;

@@ -81,9 +81,7 @@ Graph with_outputs(const Graph& fused, const QuantizationPlan& plan) {
 }
 
 std::shared_ptr<State> state_for(const Graph& graph, const Parameters& parameters) {
-    Parameters used;
-    for (const ParameterInfo& info : graph.parameters()) used.set(info.name, parameters.at(info.name));
-    return std::make_shared<State>(used);
+    return std::make_shared<State>(parameters.of(graph));
 }
 
 }  // namespace

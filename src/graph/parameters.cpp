@@ -33,4 +33,10 @@ Parameters Parameters::clone() const {
     return copy;
 }
 
+Parameters Parameters::of(const Graph& graph) const {
+    Parameters read;
+    for (const ParameterInfo& info : graph.parameters()) read.set(info.name, at(info.name));
+    return read;
+}
+
 }  // namespace fovea

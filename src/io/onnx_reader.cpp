@@ -400,9 +400,7 @@ OnnxNetwork OnnxReader::read() {
     read_nodes();
     read_outputs();
     network_.graph = remove_dead_code(network_.graph);
-    Parameters used;
-    for (const ParameterInfo& info : network_.graph.parameters()) used.set(info.name, network_.parameters.at(info.name));
-    network_.parameters = std::move(used);
+    network_.parameters = network_.parameters.of(network_.graph);
     network_.graph.verify();
     return std::move(network_);
 }

@@ -20,10 +20,9 @@ Program scores_program(const Graph& network, const Parameters& parameters, bool 
     graph.clear_outputs();
     graph.output("scores", wanted);
     graph = remove_dead_code(graph);
-    Parameters read;
-    for (const ParameterInfo& info : graph.parameters()) read.set(info.name, parameters.at(info.name));
     options.inference = true;
-    return {std::move(graph), std::make_shared<State>(read), options};
+    auto state = std::make_shared<State>(parameters.of(graph));
+    return {std::move(graph), std::move(state), options};
 }
 
 }  // namespace

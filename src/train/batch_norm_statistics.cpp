@@ -46,11 +46,10 @@ Parameters reestimate_batch_norm(const Graph& network, const Parameters& paramet
     Graph graph = with_statistics(network, norms);
     Parameters result = parameters;
     if (norms.empty()) return result;
-    Parameters used;
-    for (const ParameterInfo& info : graph.parameters()) used.set(info.name, parameters.at(info.name));
     CompileOptions options = compile;
     options.inference = false;
-    Program program(std::move(graph), std::make_shared<State>(used), options);
+    auto state = std::make_shared<State>(parameters.of(graph));
+    Program program(std::move(graph), std::move(state), options);
     double images = 0;
     Epoch pass = loader.epoch(epoch);
     while (const std::optional<Batch> batch = pass.next()) {

@@ -92,11 +92,10 @@ Evaluation evaluate(const Graph& network, const Parameters& parameters, DatasetP
     const std::int64_t classes = built.scores.shape()[1];
     require<ArgumentError>(static_cast<std::int64_t>(dataset->classes().size()) <= classes, "data set '{}' has {} classes, the network tells {} apart", dataset->name(),
                            dataset->classes().size(), classes);
-    Parameters wanted;
-    for (const ParameterInfo& info : built.graph->parameters()) wanted.set(info.name, parameters.at(info.name));
     CompileOptions options = spec.compile;
     options.inference = true;
-    Program program(std::move(*built.graph), std::make_shared<State>(wanted), options);
+    auto state = std::make_shared<State>(parameters.of(*built.graph));
+    Program program(std::move(*built.graph), std::move(state), options);
     const int rank = spec.ranks ? spec.ranks->rank() : 0, ranks = spec.ranks ? spec.ranks->size() : 1;
     const std::int64_t whole = spec.batch * ranks;  // of all ranks
     Loader loader(dataset, {.batch = whole, .threads = spec.loader_threads, .preprocess = spec.preprocess, .part = rank, .parts = ranks});

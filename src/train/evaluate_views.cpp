@@ -70,9 +70,7 @@ private:
                 graph.output("out", Value(&graph, scores.id(), scores.output()));
             }
             if (!state_) {
-                Parameters used;
-                for (const ParameterInfo& info : graph.parameters()) used.set(info.name, parameters_.at(info.name));
-                state_ = std::make_shared<State>(used);
+                state_ = std::make_shared<State>(parameters_.of(graph));
             }
             program = std::make_unique<Program>(std::move(graph), state_, options);
         }

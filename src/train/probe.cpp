@@ -92,11 +92,10 @@ Json Probe::look(const Parameters& parameters) const {
     for (std::size_t i = 0; i < trained.size(); ++i)
         if (!slopes[i].is_empty()) add({trained[i].path().substr(0, trained[i].path().rfind('.')), "gradient"}, sum(square(slopes[i])));
 
-    Parameters values;
-    for (const ParameterInfo& info : graph.parameters()) values.set(info.name, parameters.at(info.name));
     CompileOptions options = spec_.compile;
     options.inference = false;
-    Program program(std::move(graph), std::make_shared<State>(values), options);
+    auto state = std::make_shared<State>(parameters.of(graph));
+    Program program(std::move(graph), std::move(state), options);
     const std::vector<Tensor> results = program.run({{"image", batch_->images}, {"label", batch_->labels}}, {.seed = spec_.seed});
 
     Json norms = Json::object(), activations = Json::array();

@@ -194,9 +194,8 @@ TEST(BatchNormStatistics, AreThoseOfTheWholeSet) {
     const Value image = first.input("image", {dynamic, 1, 8, 8});
     first.output("y", conv2d(image, {.out = 8, .kernel = 3, .pad = 1}, "conv1"));
     const Batch all = *Loader(data, {.batch = 50}).epoch(0).next();
-    Parameters used;
-    for (const ParameterInfo& info : first.parameters()) used.set(info.name, start.at(info.name));
-    const Tensor y = Program(std::move(first), std::make_shared<State>(used)).run({{"image", all.images}}).front();
+    auto state = std::make_shared<State>(start.of(first));
+    const Tensor y = Program(std::move(first), std::move(state)).run({{"image", all.images}}).front();
     for (std::int64_t c = 0; c < 8; ++c) {
         double total = 0, squares = 0;
         for (std::int64_t n = 0; n < 50; ++n)

@@ -53,9 +53,7 @@ TEST(Views, OneHundredAndFortyFourAreGoogLeNets) {
 
 /// Scores of `net` for one picture.
 Tensor scores(const Graph& net, const Parameters& parameters, const Tensor& image) {
-    Parameters used;
-    for (const ParameterInfo& info : net.parameters()) used.set(info.name, parameters.at(info.name));
-    return Program(net.clone(), std::make_shared<State>(used), {.inference = true}).run({{"image", image}}).front();
+    return Program(net.clone(), std::make_shared<State>(parameters.of(net)), {.inference = true}).run({{"image", image}}).front();
 }
 
 /// Pixels [y, y + size) x [x, x + size) of [1, C, H, W].
