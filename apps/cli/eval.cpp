@@ -150,9 +150,8 @@ void eval(const EvalArguments& a) {
         fmt::print("{}\n", confusion_table(confusion, data->classes()));
     } else {
         std::vector<std::tuple<std::int64_t, std::int64_t, std::int64_t>> mistakes;
-        for (std::int64_t label = 0; label < confusion.classes(); ++label)
-            for (std::int64_t predicted = 0; predicted < confusion.classes(); ++predicted)
-                if (label != predicted && confusion.at(label, predicted) > 0) mistakes.emplace_back(-confusion.at(label, predicted), label, predicted);
+        for (const auto& [cell, count] : confusion.cells())
+            if (cell.first != cell.second) mistakes.emplace_back(-count, cell.first, cell.second);
         std::sort(mistakes.begin(), mistakes.end());
         mistakes.resize(std::min<std::size_t>(mistakes.size(), 15));
         std::vector<std::vector<std::string>> rows{{"true", "predicted", "times"}};

@@ -38,10 +38,12 @@ namespace fovea {
 /// Row: label, column: prediction.
 class ConfusionMatrix {
 public:
-    explicit ConfusionMatrix(std::int64_t classes = 0);
-    void add(std::int64_t label, std::int64_t predicted);
+    explicit ConfusionMatrix(std::int64_t classes = 0) : classes_(classes) {}
+    void add(std::int64_t label, std::int64_t predicted, std::int64_t count = 1);
     [[nodiscard]] std::int64_t classes() const { return classes_; }
-    [[nodiscard]] std::int64_t at(std::int64_t label, std::int64_t predicted) const { return counts_[static_cast<std::size_t>(label * classes_ + predicted)]; }
+    [[nodiscard]] std::int64_t at(std::int64_t label, std::int64_t predicted) const;
+    /// The counts that are not 0, by label and prediction: of 21,841 classes that is little.
+    [[nodiscard]] const std::map<std::pair<std::int64_t, std::int64_t>, std::int64_t>& cells() const { return cells_; }
     [[nodiscard]] std::int64_t total() const;
     /// Of each class's pictures, the part recognised; of each class's predictions, the part that is right. 0 where there are none.
     [[nodiscard]] std::vector<double> recall() const;
@@ -49,7 +51,7 @@ public:
 
 private:
     std::int64_t classes_;
-    std::vector<std::int64_t> counts_;
+    std::map<std::pair<std::int64_t, std::int64_t>, std::int64_t> cells_;
 };
 
 /// A picture that was taken for another class.

@@ -98,7 +98,8 @@ bool is_locked(const fs::path& path) {
 
 void read_evaluation(RunRecord& run) {
     if (!fs::exists(run.path / "evaluation.json")) return;
-    const Json json = json_of(run.path / "evaluation.json");
+    const std::string file = (run.path / "evaluation.json").string();
+    const Json json = json_of(file);
     Evaluation evaluation;
     evaluation.images = json.at("images");
     evaluation.skipped = json.at("skipped");
@@ -107,14 +108,15 @@ void read_evaluation(RunRecord& run) {
     evaluation.topk = json.at("topk");
     evaluation.k = json.at("k");
     const std::int64_t classes = json.at("classes");
-    require<FormatError>(classes >= 0 && classes <= 100'000, "'{}': {} classes", (run.path / "evaluation.json").string(), classes);
+    require<FormatError>(classes >= 0 && classes <= 100'000, "'{}': {} classes", file, classes);
     evaluation.confusion = ConfusionMatrix(classes);
     std::int64_t left = evaluation.images;
     for (const Json& cell : json.at("confusion")) {
-        const std::int64_t count = cell.at(2);
-        require<FormatError>(count <= left, "'{}': more predictions than pictures", (run.path / "evaluation.json").string());
+        const std::int64_t label = cell.at(0), predicted = cell.at(1), count = cell.at(2);
+        require<FormatError>(std::min(label, predicted) >= 0 && std::max(label, predicted) < classes, "'{}': a picture of class {} taken for {}, of {} classes", file, label, predicted, classes);
+        require<FormatError>(count >= 0 && count <= left, "'{}': more predictions than pictures", file);
         left -= count;
-        for (std::int64_t i = 0; i < count; ++i) evaluation.confusion.add(cell.at(0), cell.at(1));
+        evaluation.confusion.add(label, predicted, count);
     }
     for (const Json& m : json.at("worst")) evaluation.worst.push_back({m.at("index"), m.at("label"), m.at("predicted"), m.at("of_label"), m.at("of_predicted")});
     run.evaluation = std::move(evaluation);

@@ -149,16 +149,18 @@ std::string confusion_cells(const RunRecord& run, const ConfusionMatrix& matrix,
         const auto total = static_cast<double>(totals[static_cast<std::size_t>(label)]);
         return total > 0 ? static_cast<double>(matrix.at(label, predicted)) / total : 0;
     };
-    if (classes > 24) {  // a pixel (or some) each
-        const int scale = static_cast<int>(std::max<std::int64_t>(1, 600 / classes));
-        Image cells(classes, classes, 3, 255);
-        for (std::int64_t y = 0; y < classes; ++y)
-            for (std::int64_t x = 0; x < classes; ++x) {
-                const double depth = std::sqrt(share(y, x));  // so that rare confusions are seen
-                const Colour full = x == y ? Colour{29, 78, 137} : Colour{178, 24, 43};
-                for (std::size_t c = 0; c < 3; ++c) cells.row(y)[x * 3 + static_cast<std::int64_t>(c)] = static_cast<std::uint8_t>(std::lround(255 - depth * (255 - full[c])));
+    if (classes > 24) {  // a pixel (or some) each; of thousands, the darkest of a square
+        const std::int64_t square = (classes + 1199) / 1200, side = (classes + square - 1) / square;
+        Image pixels(side, side, 3, 255);
+        for (const auto& [cell, count] : matrix.cells()) {
+            const double depth = std::sqrt(share(cell.first, cell.second));  // so that rare confusions are seen
+            const Colour full = cell.first == cell.second ? Colour{29, 78, 137} : Colour{178, 24, 43};
+            for (std::size_t c = 0; c < 3; ++c) {
+                std::uint8_t& pixel = pixels.row(cell.first / square)[cell.second / square * 3 + static_cast<std::int64_t>(c)];
+                pixel = std::min(pixel, static_cast<std::uint8_t>(std::lround(255 - depth * (255 - full[c]))));
             }
-        return picture(enlarge(cells, scale), "confusion matrix");
+        }
+        return picture(enlarge(pixels, static_cast<int>(std::max<std::int64_t>(1, 600 / side))), "confusion matrix");
     }
     constexpr double cell = 34, left = 130, top = 96;
     const double side = cell * static_cast<double>(classes);
@@ -186,11 +188,10 @@ std::string confusion(const RunRecord& run) {
         std::int64_t label, predicted, count;
     };
     std::vector<Pair> pairs;
-    for (std::int64_t y = 0; y < matrix.classes(); ++y)
-        for (std::int64_t x = 0; x < matrix.classes(); ++x) {
-            totals[static_cast<std::size_t>(y)] += matrix.at(y, x);
-            if (x != y && matrix.at(y, x) > 0) pairs.push_back({y, x, matrix.at(y, x)});
-        }
+    for (const auto& [cell, count] : matrix.cells()) {
+        totals[static_cast<std::size_t>(cell.first)] += count;
+        if (cell.first != cell.second) pairs.push_back({cell.first, cell.second, count});
+    }
     std::ranges::stable_sort(pairs, std::greater<>{}, &Pair::count);
     pairs.resize(std::min<std::size_t>(pairs.size(), 12));
     std::string html = fmt::format("<h2>Confusion matrix</h2>\n<p class=\"muted\">{} pictures of {}: accuracy {}, loss {}. Rows: what a picture shows; columns: the answer; the darker, the larger its share of the "

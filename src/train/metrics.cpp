@@ -38,25 +38,33 @@ std::vector<std::int64_t> top_k(std::span<const float> scores, std::int64_t k) {
     return order;
 }
 
-ConfusionMatrix::ConfusionMatrix(std::int64_t classes) : classes_(classes), counts_(static_cast<std::size_t>(classes * classes), 0) {}
-
-void ConfusionMatrix::add(std::int64_t label, std::int64_t predicted) {
+void ConfusionMatrix::add(std::int64_t label, std::int64_t predicted, std::int64_t count) {
     require<ArgumentError>(label >= 0 && label < classes_ && predicted >= 0 && predicted < classes_, "confusion matrix of {} classes: label {}, prediction {}", classes_, label,
                            predicted);
-    ++counts_[static_cast<std::size_t>(label * classes_ + predicted)];
+    if (count > 0) cells_[{label, predicted}] += count;
 }
 
-std::int64_t ConfusionMatrix::total() const { return std::accumulate(counts_.begin(), counts_.end(), std::int64_t{0}); }
+std::int64_t ConfusionMatrix::at(std::int64_t label, std::int64_t predicted) const {
+    const auto cell = cells_.find({label, predicted});
+    return cell == cells_.end() ? 0 : cell->second;
+}
+
+std::int64_t ConfusionMatrix::total() const {
+    std::int64_t all = 0;
+    for (const auto& [cell, count] : cells_) all += count;
+    return all;
+}
 
 namespace {
 
-/// count(i, i) over the sum of count(i, j) along j; 0 where there is none.
-template <class Count> std::vector<double> diagonal_share(std::int64_t classes, Count count) {
+/// at(i, i) over the sum of the cells whose `key` is i; 0 where there are none.
+template <class Key> std::vector<double> diagonal_share(const ConfusionMatrix& matrix, Key key) {
+    std::vector<std::int64_t> all(static_cast<std::size_t>(matrix.classes()));
+    for (const auto& [cell, count] : matrix.cells()) all[static_cast<std::size_t>(key(cell))] += count;
     std::vector<double> shares;
-    for (std::int64_t i = 0; i < classes; ++i) {
-        std::int64_t all = 0;
-        for (std::int64_t j = 0; j < classes; ++j) all += count(i, j);
-        shares.push_back(all > 0 ? static_cast<double>(count(i, i)) / static_cast<double>(all) : 0);
+    for (std::int64_t i = 0; i < matrix.classes(); ++i) {
+        const auto of_class = static_cast<double>(all[static_cast<std::size_t>(i)]);
+        shares.push_back(of_class > 0 ? static_cast<double>(matrix.at(i, i)) / of_class : 0);
     }
     return shares;
 }
@@ -64,11 +72,11 @@ template <class Count> std::vector<double> diagonal_share(std::int64_t classes, 
 }  // namespace
 
 std::vector<double> ConfusionMatrix::recall() const {
-    return diagonal_share(classes_, [this](auto label, auto predicted) { return at(label, predicted); });
+    return diagonal_share(*this, [](const auto& cell) { return cell.first; });
 }
 
 std::vector<double> ConfusionMatrix::precision() const {
-    return diagonal_share(classes_, [this](auto predicted, auto label) { return at(label, predicted); });
+    return diagonal_share(*this, [](const auto& cell) { return cell.second; });
 }
 
 }  // namespace fovea

@@ -1,6 +1,7 @@
 #include "train/over_ranks.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <type_traits>
@@ -98,15 +99,28 @@ Checkpoint from_first(Communicator* ranks, Checkpoint mine) {
     return result;
 }
 
+namespace {
+
+/// The items of all ranks, one rank's after another's.
+template <class T> std::vector<T> joined(Communicator* ranks, const std::vector<T>& mine) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    std::vector<T> all;
+    for (const std::string& bytes : gathered(ranks, std::string_view(reinterpret_cast<const char*>(mine.data()), mine.size() * sizeof(T)))) {
+        if (bytes.empty()) continue;  // an empty vector has no address
+        const std::size_t first = all.size();
+        all.resize(first + bytes.size() / sizeof(T));
+        std::memcpy(all.data() + first, bytes.data(), bytes.size());
+    }
+    return all;
+}
+
+}  // namespace
+
 Evaluation joined(Communicator* ranks, Evaluation mine, std::int64_t worst) {
     if (ranks == nullptr || ranks->size() == 1) return mine;
-    const std::int64_t classes = mine.confusion.classes();
     const auto n = static_cast<double>(mine.images);
     // Counts are exact in f64.
-    std::vector<double> numbers{n, static_cast<double>(mine.skipped), mine.loss * n, std::round(mine.top1 * n), std::round(mine.topk * n)};
-    for (std::int64_t label = 0; label < classes; ++label)
-        for (std::int64_t predicted = 0; predicted < classes; ++predicted) numbers.push_back(static_cast<double>(mine.confusion.at(label, predicted)));
-    numbers = summed(ranks, numbers);
+    const std::vector<double> numbers = summed(ranks, {n, static_cast<double>(mine.skipped), mine.loss * n, std::round(mine.top1 * n), std::round(mine.topk * n)});
     Evaluation all;
     all.k = mine.k;
     all.seconds = mine.seconds;
@@ -116,16 +130,11 @@ Evaluation joined(Communicator* ranks, Evaluation mine, std::int64_t worst) {
     all.loss = numbers[2] / total;
     all.top1 = numbers[3] / total;
     all.topk = numbers[4] / total;
-    all.confusion = ConfusionMatrix(classes);
-    for (std::int64_t label = 0; label < classes; ++label)
-        for (std::int64_t predicted = 0; predicted < classes; ++predicted)
-            for (auto count = static_cast<std::int64_t>(numbers[static_cast<std::size_t>(5 + label * classes + predicted)]); count > 0; --count) all.confusion.add(label, predicted);
-    static_assert(std::is_trivially_copyable_v<Mistake>);
-    for (const std::string& bytes : gathered(ranks, std::string_view(reinterpret_cast<const char*>(mine.worst.data()), mine.worst.size() * sizeof(Mistake)))) {
-        const std::size_t first = all.worst.size();
-        all.worst.resize(first + bytes.size() / sizeof(Mistake));
-        std::memcpy(all.worst.data() + first, bytes.data(), bytes.size());
-    }
+    all.confusion = ConfusionMatrix(mine.confusion.classes());
+    std::vector<std::array<std::int64_t, 3>> cells;
+    for (const auto& [cell, count] : mine.confusion.cells()) cells.push_back({cell.first, cell.second, count});
+    for (const auto& [label, predicted, count] : joined(ranks, cells)) all.confusion.add(label, predicted, count);
+    all.worst = joined(ranks, mine.worst);
     std::ranges::stable_sort(all.worst, {}, &Mistake::of_label);
     all.worst.resize(std::min(all.worst.size(), static_cast<std::size_t>(worst)));
     return all;

@@ -108,9 +108,7 @@ void RunDirectory::log_end(Json line) noexcept {
 void RunDirectory::write_evaluation(std::int64_t epoch, const std::string& dataset, const Evaluation& evaluation) const {
     if (!is_on()) return;
     Json confusion = Json::array(), worst = Json::array();
-    for (std::int64_t label = 0; label < evaluation.confusion.classes(); ++label)
-        for (std::int64_t predicted = 0; predicted < evaluation.confusion.classes(); ++predicted)
-            if (const std::int64_t count = evaluation.confusion.at(label, predicted); count > 0) confusion.push_back({label, predicted, count});
+    for (const auto& [cell, count] : evaluation.confusion.cells()) confusion.push_back({cell.first, cell.second, count});
     for (const Mistake& m : evaluation.worst)
         worst.push_back({{"index", m.index}, {"label", m.label}, {"predicted", m.predicted}, {"of_label", m.of_label}, {"of_predicted", m.of_predicted}});
     const Json json{{"epoch", epoch},       {"dataset", dataset},      {"images", evaluation.images},    {"skipped", evaluation.skipped}, {"loss", evaluation.loss},
