@@ -24,6 +24,10 @@ void autocontrast(Image& image);
 /// Each channel's histogram made flat.
 void equalize(Image& image);
 
+/// Weights of a Gaussian at `size` (odd) whole numbers about 0; they sum to 1.
+[[nodiscard]] std::vector<float> gaussian_kernel(std::int64_t size, double sigma);
+/// Rows, then columns of interleaved channels by the same kernel, mirrored at the edges.
+void blur(std::vector<float>& values, std::int64_t width, std::int64_t height, std::int64_t channels, const std::vector<float>& kernel);
 /// torchvision's gaussian_blur: `size` (odd) weights along each axis, mirrored at the edges, rounded once. Within 1 of it: it sums in f32 in
 /// another order.
 [[nodiscard]] Image gaussian_blur(const Image& image, std::int64_t size, double sigma);

@@ -1,79 +1,74 @@
 // Operations drawn from a list: RandAugment, TrivialAugment, AutoAugment. Lists, strengths and their signs are torchvision's.
+#include "data/augment/policies.h"
+
 #include <cmath>
 #include <numbers>
 
 #include "core/text.h"
-#include "data/augment/steps.h"
 #include "image/colour.h"
 
 namespace fovea {
 
 namespace {
 
-enum class Op : std::uint8_t { identity, shear_x, shear_y, translate_x, translate_y, rotate, brightness, color, contrast, sharpness, posterize, solarize, auto_contrast, equalize, invert };
+/// torch.linspace(from, to, bins)[bin]: from either end, in f32, since brightness and its kin show the last bit.
+double linear(double from, double to, std::int64_t bin, std::int64_t bins) {
+    const float step = static_cast<float>(to - from) / static_cast<float>(bins - 1);
+    return bin <= (bins - 1) / 2 ? std::fma(step, static_cast<float>(bin), static_cast<float>(from)) : std::fma(-step, static_cast<float>(bins - 1 - bin), static_cast<float>(to));
+}
 
-/// How strong each operation is at most.
-struct Strengths {
-    double shear, translate_x, translate_y, degrees, enhance, posterize_steps;
-};
+}  // namespace
 
-bool is_signed(Op op) { return op >= Op::shear_x && op <= Op::sharpness; }
-
-/// Strength `bin` of `bins`, from none to the most. In f32, as torch.linspace.
-double magnitude_of(Op op, std::int64_t bin, std::int64_t bins, const Strengths& most) {
-    const double part = static_cast<double>(bin) / static_cast<double>(bins - 1);
-    const auto linear = [&](double end) { return static_cast<double>(static_cast<float>(end * part)); };
+double magnitude_of(PolicyOp op, std::int64_t bin, std::int64_t bins, const Strengths& most) {
+    const auto up_to = [&](double end) { return linear(0, end, bin, bins); };
     switch (op) {
-        case Op::shear_x:
-        case Op::shear_y: return linear(most.shear);
-        case Op::translate_x: return linear(most.translate_x);
-        case Op::translate_y: return linear(most.translate_y);
-        case Op::rotate: return linear(most.degrees);
-        case Op::brightness:
-        case Op::color:
-        case Op::contrast:
-        case Op::sharpness: return linear(most.enhance);
-        case Op::posterize: return 8 - std::nearbyint(static_cast<double>(bin) / (static_cast<double>(bins - 1) / most.posterize_steps));
-        case Op::solarize: return static_cast<double>(static_cast<float>(255 * (1 - part)));
+        case PolicyOp::shear_x:
+        case PolicyOp::shear_y: return up_to(most.shear);
+        case PolicyOp::translate_x: return up_to(most.translate_x);
+        case PolicyOp::translate_y: return up_to(most.translate_y);
+        case PolicyOp::rotate: return up_to(most.degrees);
+        case PolicyOp::brightness:
+        case PolicyOp::color:
+        case PolicyOp::contrast:
+        case PolicyOp::sharpness: return up_to(most.enhance);
+        case PolicyOp::posterize: return 8 - std::nearbyint(static_cast<double>(bin) / (static_cast<double>(bins - 1) / most.posterize_steps));
+        case PolicyOp::solarize: return linear(255, 0, bin, bins);
         default: return 0;
     }
 }
 
-void perform(Op op, double magnitude, Filter interpolation, std::array<std::uint8_t, 3> fill, Annotated& picture) {
+void perform(PolicyOp op, double magnitude, Filter interpolation, std::array<std::uint8_t, 3> fill, Annotated& picture) {
     Image& image = picture.image;
     const std::int64_t width = image.width, height = image.height;
     const auto moved = [&](const AffineMap& map) { warp(picture, map, interpolation, fill); };
     const double slant = std::atan(magnitude) * 180 / std::numbers::pi;
     switch (op) {
-        case Op::identity: break;
-        case Op::shear_x: moved(affine_map(0, 0, 0, 0, 0, 1, slant, 0)); break;  // about the corner
-        case Op::shear_y: moved(affine_map(0, 0, 0, 0, 0, 1, 0, slant)); break;
-        case Op::translate_x: moved(affine_map(width, height, 0, std::trunc(magnitude), 0, 1, 0, 0)); break;
-        case Op::translate_y: moved(affine_map(width, height, 0, 0, std::trunc(magnitude), 1, 0, 0)); break;
-        case Op::rotate: moved(rotation_map(width, height, magnitude)); break;
-        case Op::brightness: adjust_brightness(image, 1 + magnitude); break;
-        case Op::color: adjust_saturation(image, 1 + magnitude); break;
-        case Op::contrast: adjust_contrast(image, 1 + magnitude); break;
-        case Op::sharpness: adjust_sharpness(image, 1 + magnitude); break;
-        case Op::posterize: posterize(image, static_cast<int>(magnitude)); break;
-        case Op::solarize: solarize(image, magnitude); break;
-        case Op::auto_contrast: autocontrast(image); break;
-        case Op::equalize: equalize(image); break;
-        case Op::invert: invert(image); break;
+        case PolicyOp::identity: break;
+        case PolicyOp::shear_x: moved(affine_map(0, 0, 0, 0, 0, 1, slant, 0)); break;  // about the corner
+        case PolicyOp::shear_y: moved(affine_map(0, 0, 0, 0, 0, 1, 0, slant)); break;
+        case PolicyOp::translate_x: moved(affine_map(width, height, 0, std::trunc(magnitude), 0, 1, 0, 0)); break;
+        case PolicyOp::translate_y: moved(affine_map(width, height, 0, 0, std::trunc(magnitude), 1, 0, 0)); break;
+        case PolicyOp::rotate: moved(rotation_map(width, height, magnitude)); break;
+        case PolicyOp::brightness: adjust_brightness(image, 1 + magnitude); break;
+        case PolicyOp::color: adjust_saturation(image, 1 + magnitude); break;
+        case PolicyOp::contrast: adjust_contrast(image, 1 + magnitude); break;
+        case PolicyOp::sharpness: adjust_sharpness(image, 1 + magnitude); break;
+        case PolicyOp::posterize: posterize(image, static_cast<int>(magnitude)); break;
+        case PolicyOp::solarize: solarize(image, magnitude); break;
+        case PolicyOp::auto_contrast: autocontrast(image); break;
+        case PolicyOp::equalize: equalize(image); break;
+        case PolicyOp::invert: invert(image); break;
     }
 }
 
+Strengths usual_strengths(std::int64_t width, std::int64_t height) { return {0.3, 150.0 / 331 * static_cast<double>(width), 150.0 / 331 * static_cast<double>(height), 30, 0.9, 4}; }
+
+namespace {
+
+using Op = PolicyOp;
+
 /// What RandAugment and TrivialAugment choose from: identity to equalize.
 constexpr std::int64_t choices = 14;
-
-Strengths usual(const Image& image) { return {0.3, 150.0 / 331 * static_cast<double>(image.width), 150.0 / 331 * static_cast<double>(image.height), 30, 0.9, 4}; }
-
-struct Rule {
-    Op op;
-    double p;
-    int bin;  ///< of 10; -1: the operation has no strength
-};
-using Policy = std::array<std::array<Rule, 2>, 25>;
 
 constexpr Policy imagenet_policy{{
     {{{Op::posterize, 0.4, 8}, {Op::rotate, 0.6, 9}}}, {{{Op::solarize, 0.6, 5}, {Op::auto_contrast, 0.6, -1}}},
@@ -123,8 +118,10 @@ constexpr Policy svhn_policy{{
 
 }  // namespace
 
+const Policy& policy_of(std::string_view name) { return name == "imagenet" ? imagenet_policy : name == "cifar10" ? cifar10_policy : svhn_policy; }
+
 void apply(const RandAugment& step, StepRun& s) {
-    const Strengths strengths = usual(s.picture.image);
+    const Strengths strengths = usual_strengths(s.picture.image.width, s.picture.image.height);
     for (std::int64_t i = 0; i < step.num_ops; ++i) {
         const auto op = static_cast<Op>(s.draws.below(choices));
         const double magnitude = magnitude_of(op, step.magnitude, step.num_magnitude_bins, strengths);
@@ -135,15 +132,15 @@ void apply(const RandAugment& step, StepRun& s) {
 
 void apply(const TrivialAugmentWide& step, StepRun& s) {
     const auto op = static_cast<Op>(s.draws.below(choices));
-    const double magnitude = magnitude_of(op, s.draws.below(step.num_magnitude_bins), step.num_magnitude_bins, {0.99, 32, 32, 135, 0.99, 6});
+    const double magnitude = magnitude_of(op, s.draws.below(step.num_magnitude_bins), step.num_magnitude_bins, wide_strengths);
     const bool is_negative = s.draws.happens(0.5) && is_signed(op);
     perform(op, is_negative ? -magnitude : magnitude, step.interpolation, colour_of(step.fill, s.frame), s.picture);
 }
 
 void apply(const AutoAugment& step, StepRun& s) {
-    const Policy& policy = step.policy == "imagenet" ? imagenet_policy : step.policy == "cifar10" ? cifar10_policy : svhn_policy;
-    const Strengths strengths = usual(s.picture.image);
-    for (const Rule& rule : policy[static_cast<std::size_t>(s.draws.below(std::ssize(policy)))]) {
+    const Policy& policy = policy_of(step.policy);
+    const Strengths strengths = usual_strengths(s.picture.image.width, s.picture.image.height);
+    for (const PolicyRule& rule : policy[static_cast<std::size_t>(s.draws.below(std::ssize(policy)))]) {
         const bool happens = s.draws.happens(rule.p), is_negative = s.draws.happens(0.5) && is_signed(rule.op);
         if (!happens) continue;
         const double magnitude = rule.bin < 0 ? 0 : magnitude_of(rule.op, rule.bin, 10, strengths);
