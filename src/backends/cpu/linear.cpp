@@ -1,5 +1,7 @@
 // linear and matmul, row-major: our own kernel for few rows, oneDNN's matrix product for more. Results with a row per sample go by rows, or
 // with a large weight by outputs; a weight gradient is cut along its own rows, so that no sum is ever split between threads.
+#include <bit>
+
 #include "backends/cpu/few_rows.h"
 #include "backends/cpu/kernels.h"
 #include "backends/cpu/linear_bf16.h"
@@ -12,6 +14,7 @@ namespace {
 void matrix_product(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda, const float* b, std::int64_t ldb, float beta, float* c,
                     std::int64_t ldc) {
     if (m == 0 || n == 0) return;
+    const SingleThreaded single;  // the caller's threads are the only ones
     const dnnl_status_t status = dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, 1.0f, a, lda, b, ldb, beta, c, ldc);
     if (status != dnnl_success) throw BackendError("cpu backend: oneDNN's matrix product failed (status " + std::to_string(status) + ")");
 }
@@ -19,10 +22,12 @@ void matrix_product(bool transpose_a, bool transpose_b, std::int64_t m, std::int
 /// A weight of more elements comes from beyond a core's cache each time it is read: all rows pass at once, and the outputs are cut.
 constexpr std::int64_t cached_weights = 256 << 10;
 
-/// Pieces of a product's outputs, of whole vectors: a function of the sizes alone.
-int output_pieces(std::int64_t outputs, std::int64_t weights) {
-    constexpr std::int64_t piece_weights = 64 << 10, most_pieces = 16, least_outputs = 8;
-    return static_cast<int>(std::clamp<std::int64_t>(weights / piece_weights, 1, std::clamp<std::int64_t>(outputs / least_outputs, 1, most_pieces)));
+/// Pieces of a product's outputs, of whole vectors: a function of the sizes alone. Each piece packs all rows, which many rows must be worth.
+int output_pieces(std::int64_t rows, std::int64_t outputs, std::int64_t weights) {
+    constexpr std::int64_t piece_weights = 64 << 10, most_pieces = 16;
+    const std::int64_t least_outputs = std::clamp<std::int64_t>(rows, 8, 256);
+    const auto pieces = std::clamp<std::int64_t>(weights / piece_weights, 1, std::clamp<std::int64_t>(outputs / least_outputs, 1, most_pieces));
+    return static_cast<int>(std::bit_floor(static_cast<std::uint64_t>(pieces)));  // as many for each of two or four threads
 }
 
 /// Pieces of a product's rows: a function of the sizes alone.
@@ -65,7 +70,7 @@ std::optional<Kernel> plan_linear(const Node& node, const PlanContext& context) 
         return kernel;
     }
     // The outputs are cut; each piece reads its own rows of the weight.
-    kernel.phases.push_back({.parts = output_pieces(out, out * in), .run = [=](const KernelArgs& args, const Part& part) {
+    kernel.phases.push_back({.parts = output_pieces(rows, out, out * in), .run = [=](const KernelArgs& args, const Part& part) {
                                  const auto [first, last] = piece(part, out);
                                  product(args, 0, rows, first, last);
                              }});
@@ -145,7 +150,7 @@ std::optional<Kernel> plan_matmul(const Node& node, const PlanContext& context) 
         matrix_product(ta, tb, end - begin, last - first, k, from, lda, by, ldb, 0.0f, as_f32(args.out[0]) + begin * n + first, n);
     };
     if (!ta && n * k > cached_weights) {
-        kernel.phases.push_back({.parts = output_pieces(n, n * k), .run = [=](const KernelArgs& args, const Part& part) {
+        kernel.phases.push_back({.parts = output_pieces(m, n, n * k), .run = [=](const KernelArgs& args, const Part& part) {
                                      constexpr std::int64_t lanes = 16;
                                      const auto [begin, end] = piece(part, (n + lanes - 1) / lanes);
                                      product(args, 0, m, begin * lanes, std::min(n, end * lanes));
