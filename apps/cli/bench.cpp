@@ -230,7 +230,7 @@ void bench(const BenchArguments& a) {
         if (!a.without_peak) document["share_of_peak"] = share;
         if (a.sessions > 1) document["sessions"] = {{"count", a.sessions}, {"runs_per_second", shared.together}, {"runs_per_second_of_one", shared.one}, {"ratio", shared.together / shared.one}};
         if (bench.images) document["images_per_second"] = static_cast<double>(bench.images) / times.median_ms * 1e3;
-        if (a.profile) document["profile"] = profile_json(nodes);
+        if (a.profile) document["profile"] = profile_json(nodes), document["roofline_ms"] = roofline_ms(nodes);
         print_document(document);
         return;
     }

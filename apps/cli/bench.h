@@ -71,6 +71,8 @@ struct NodeTime {
 };
 /// Of several runs' profiles; the dearest node first.
 [[nodiscard]] std::vector<NodeTime> node_times(const std::vector<std::vector<ProfileLine>>& runs, const Peak& peak);
+/// What the nodes would take on all threads if each took its least time; 0 without a peak.
+[[nodiscard]] double roofline_ms(const std::vector<NodeTime>& nodes);
 [[nodiscard]] std::string profile_table(const std::vector<NodeTime>& nodes);
 [[nodiscard]] Json profile_json(const std::vector<NodeTime>& nodes);
 

@@ -35,7 +35,8 @@ double attainable_bytes_per_ms() {
 
 Peak attainable(const BenchArguments& a) {
     Peak peak;
-    const Problem problem = parse_problem(a.computing.precision == "bf16" ? "linear n1024c1024 k1024 bf16" : "linear n1024c1024 k1024 f32");
+    const bool is_half = a.computing.precision == "bf16" || a.what.ends_with(" bf16");
+    const Problem problem = parse_problem(is_half ? "linear n1024c1024 k1024 bf16" : "linear n1024c1024 k1024 f32");
     CompileOptions options{.backend = a.computing.backend, .inference = true};
     options.precision = problem.precision;
     const Executable executable = compile(problem.graph, {}, options);
@@ -73,9 +74,14 @@ std::vector<NodeTime> node_times(const std::vector<std::vector<ProfileLine>>& ru
     return sorted;
 }
 
+double roofline_ms(const std::vector<NodeTime>& nodes) {
+    return std::accumulate(nodes.begin(), nodes.end(), 0.0, [](double sum, const NodeTime& node) { return sum + node.of_peak * node.ms; }) / threads();
+}
+
 std::string profile_table(const std::vector<NodeTime>& nodes) {
     std::vector<std::vector<std::string>> rows{{"node", "ms", "share", "of peak", "", "bytes", "pieces", "kernel", "problem"}};
     double total = 0;
+    const double least = roofline_ms(nodes);
     for (const NodeTime& node : nodes) {
         total += node.ms;
         rows.push_back({node.plan.path, fmt::format("{:.3f}", node.ms), fmt::format("{:.1f} %", 100 * node.share), node.of_peak > 0 ? fmt::format("{:.0f} %", 100 * node.of_peak) : "",
@@ -84,7 +90,8 @@ std::string profile_table(const std::vector<NodeTime>& nodes) {
     }
     return table(rows, "<>>><>><<") +
            fmt::format("{:.3f} ms in all: time on every thread added up, of each node the least of the runs. \"of peak\": the least time its operations (or bytes, \"memory\") could take on this machine,\n"
-                       "by its own; more than 100 % where caches hold the bytes or the kernel needs fewer operations than a direct sum\n", total);
+                       "by its own; more than 100 % where caches hold the bytes or the kernel needs fewer operations than a direct sum\n", total) +
+           (least > 0 ? fmt::format("roofline {:.3f} ms on {} threads: the least times added up, {:.0f} % of the {:.3f} ms that the nodes took\n", least, threads(), 100 * least * threads() / total, total / threads()) : "");
 }
 
 Json profile_json(const std::vector<NodeTime>& nodes) {

@@ -46,7 +46,9 @@ TEST_F(Cli, BenchMeasuresANetworkAndAnOp) {
     EXPECT_EQ(json::parse(op.out).at("operations"), 2 * 8 * 8 * 9 * 14 * 14);
     const Result step = run("bench lenet5 --batch 8 --train --seconds 0.05 --threads 1 --json --profile --trace trace.json");
     ASSERT_EQ(step.code, 0) << step.err;
-    EXPECT_GE(json::parse(step.out).at("profile").size(), 10u);
+    const json profiled = json::parse(step.out);
+    EXPECT_GE(profiled.at("profile").size(), 10u);
+    EXPECT_GT(profiled.at("roofline_ms").get<double>(), 0);
     EXPECT_TRUE(json::parse(read(dir_ / "trace.json")).contains("traceEvents"));
     const auto arena = [](const Result& result) { return json::parse(result.out)["arena_bytes"].get<std::int64_t>(); };
     const std::string train = "bench resnet20 --batch 16 --train --seconds 0 --least-runs 1 --no-peak --json ";
