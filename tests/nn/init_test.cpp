@@ -49,6 +49,13 @@ TEST(Init, UniformKindsFillTheirBoundEvenly) {
     uniform(Init::uniform(-0.25, 0.25), 0.25);
 }
 
+// Also where the threads' parts meet within a block of four draws.
+TEST(Init, ElementsAreNumberedDraws) {
+    const Tensor values = drawn({3, 77'777}, Init::uniform(0, 1));
+    const Rng rng(1, hash_name("layer.weight"));
+    for (std::int64_t i = 0; i < values.elements(); ++i) ASSERT_EQ(values.at(i), rng.uniform(static_cast<std::uint64_t>(i))) << i;
+}
+
 TEST(Init, NormalKindsHaveTheirDeviation) {
     expect_moments({Kind::xavier_normal, 2}, 2 * std::sqrt(2 / (fan_in + fan_out)), 0);
     expect_moments({Kind::kaiming_normal}, std::sqrt(2 / fan_in), 0);
