@@ -9,10 +9,10 @@ namespace {
 Graph build_lenet5_modern(const ModelCard&, const ModelOptions& options) {
     Graph net;
     Value x = image_input(net, options);
-    x = max_pool(relu(conv2d(x, {.out = 6, .kernel = 5, .pad = 2}, "conv1")), {.kernel = 2});
-    x = max_pool(relu(conv2d(x, {.out = 16, .kernel = 5}, "conv2")), {.kernel = 2});
-    x = relu(linear(flatten(x), {.out = 120}, "fc1"));
-    x = relu(linear(x, {.out = 84}, "fc2"));
+    x = max_pool(relu(conv2d(x, {.out = widened(6, options), .kernel = 5, .pad = 2}, "conv1")), {.kernel = 2});
+    x = max_pool(relu(conv2d(x, {.out = widened(16, options), .kernel = 5}, "conv2")), {.kernel = 2});
+    x = relu(linear(flatten(x), {.out = widened(120, options)}, "fc1"));
+    x = relu(linear(x, {.out = widened(84, options)}, "fc2"));
     net.output("out", linear(x, {.out = options.classes}, "fc3"));
     return net;
 }
@@ -21,10 +21,10 @@ Graph build_lenet5_modern(const ModelCard&, const ModelOptions& options) {
 Graph build_lenet5_tutorial(const ModelCard&, const ModelOptions& options) {
     Graph net;
     Value x = image_input(net, options);
-    x = max_pool(relu(conv2d(x, {.out = 6, .kernel = 5}, "conv1")), {.kernel = 2});
-    x = max_pool(relu(conv2d(x, {.out = 16, .kernel = 5}, "conv2")), {.kernel = 2});
-    x = relu(linear(flatten(x), {.out = 120}, "fc1"));
-    x = relu(linear(x, {.out = 84}, "fc2"));
+    x = max_pool(relu(conv2d(x, {.out = widened(6, options), .kernel = 5}, "conv1")), {.kernel = 2});
+    x = max_pool(relu(conv2d(x, {.out = widened(16, options), .kernel = 5}, "conv2")), {.kernel = 2});
+    x = relu(linear(flatten(x), {.out = widened(120, options)}, "fc1"));
+    x = relu(linear(x, {.out = widened(84, options)}, "fc2"));
     net.output("out", linear(x, {.out = options.classes}, "fc3"));
     return net;
 }
@@ -34,9 +34,9 @@ Graph build_lenet_caffe(const ModelCard&, const ModelOptions& options) {
     const Init weights{Init::Kind::kaiming_uniform, 1}, biases = Init::zeros();
     Graph net;
     Value x = image_input(net, options);
-    x = max_pool(conv2d(x, {.out = 20, .kernel = 5, .init = weights, .bias_init = biases}, "conv1"), {.kernel = 2, .ceil = true});
-    x = max_pool(conv2d(x, {.out = 50, .kernel = 5, .init = weights, .bias_init = biases}, "conv2"), {.kernel = 2, .ceil = true});
-    x = relu(linear(flatten(x), {.out = 500, .init = weights, .bias_init = biases}, "ip1"));
+    x = max_pool(conv2d(x, {.out = widened(20, options), .kernel = 5, .init = weights, .bias_init = biases}, "conv1"), {.kernel = 2, .ceil = true});
+    x = max_pool(conv2d(x, {.out = widened(50, options), .kernel = 5, .init = weights, .bias_init = biases}, "conv2"), {.kernel = 2, .ceil = true});
+    x = relu(linear(flatten(x), {.out = widened(500, options), .init = weights, .bias_init = biases}, "ip1"));
     net.output("out", linear(x, {.out = options.classes, .init = weights, .bias_init = biases}, "ip2"));
     return net;
 }

@@ -10,9 +10,9 @@ Graph build_small_convnet(const ModelCard&, const ModelOptions& options) {
     const Init weights = Init::normal(0, 0.1), biases = Init::zeros();
     Graph net;
     Value x = image_input(net, options);
-    x = max_pool(relu(conv2d(x, {.out = 32, .kernel = 5, .init = weights, .bias_init = biases}, "conv1")), {.kernel = 2});
-    x = max_pool(relu(conv2d(x, {.out = 64, .kernel = 5, .init = weights, .bias_init = biases}, "conv2")), {.kernel = 2});
-    x = relu(linear(flatten(x), {.out = 100, .init = weights, .bias_init = biases}, "fc1"));
+    x = max_pool(relu(conv2d(x, {.out = widened(32, options), .kernel = 5, .init = weights, .bias_init = biases}, "conv1")), {.kernel = 2});
+    x = max_pool(relu(conv2d(x, {.out = widened(64, options), .kernel = 5, .init = weights, .bias_init = biases}, "conv2")), {.kernel = 2});
+    x = relu(linear(flatten(x), {.out = widened(100, options), .init = weights, .bias_init = biases}, "fc1"));
     net.output("out", linear(x, {.out = options.classes, .init = weights, .bias_init = biases}, "fc2"));
     return net;
 }

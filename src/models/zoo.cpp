@@ -140,10 +140,32 @@ Preprocess imagenet(std::int64_t crop, std::int64_t resize, Filter filter) {
 
 Value image_input(Graph& graph, const ModelOptions& options) { return graph.input("image", {dynamic, options.channels, options.height, options.width}); }
 
+namespace {
+
+/// An option that changes nothing in this network is a mistake, not a wish granted.
+void check_options_matter(const ModelCard& card, const ModelOptions& options, const Graph& net) {
+    if (options.width_multiplier != 1) {
+        ModelOptions own = options;
+        own.width_multiplier = 1;
+        require<ArgumentError>(card.build(card, own).trainable_scalars() != net.trainable_scalars(), "model '{}' has no width multiplier, got {}", card.name, options.width_multiplier);
+    }
+    const auto has = [&](auto... modes) {
+        return std::ranges::any_of(net.nodes(), [&](const Node& node) { return op_name(node) == "dropout" && ((node.attrs.text("mode", "element") == modes) || ...); });
+    };
+    const bool joins = std::ranges::any_of(net.nodes(), [](const Node& node) { return op_name(node) == "choose_paths"; });
+    require<ArgumentError>(options.dropout <= 0 || has("element", "channel"), "model '{}' has no dropout, got {}", card.name, options.dropout);
+    require<ArgumentError>(options.drop_path <= 0 || joins || has("sample", "batch"), "model '{}' has no paths to drop, got drop_path {}", card.name, options.drop_path);
+}
+
+}  // namespace
+
 Graph build_model(std::string_view name, const ModelOptions& options) {
     const ModelCard& card = find_model(name);
     try {
-        return card.build(card, with_defaults(card, options));
+        const ModelOptions all = with_defaults(card, options);
+        Graph net = card.build(card, all);
+        check_options_matter(card, all, net);
+        return net;
     } catch (const ShapeError& error) {
         throw ShapeError(fmt::format("model '{}': {}", card.name, error.what()));
     }
