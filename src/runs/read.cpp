@@ -55,18 +55,25 @@ void flatten(const Json& json, const std::string& prefix, std::vector<std::pair<
     }
 }
 
+/// From 0. Charts have a tick for some of them, so what no training reaches is refused.
+std::int64_t epoch_number(const Json& line) {
+    const double epoch = number(line, "epoch");
+    require<FormatError>(epoch >= 0 && epoch < 1e9, "metrics.jsonl: a line of epoch {}", epoch);
+    return static_cast<std::int64_t>(epoch);
+}
+
 RunStep step_of(const Json& line, std::int64_t steps_per_epoch) {
-    return {number(line, "epoch") + (number(line, "step") + 1) / static_cast<double>(std::max<std::int64_t>(1, steps_per_epoch)), number(line, "loss"), number(line, "accuracy"), number(line, "lr"),
+    return {static_cast<double>(epoch_number(line)) + (number(line, "step") + 1) / static_cast<double>(std::max<std::int64_t>(1, steps_per_epoch)), number(line, "loss"), number(line, "accuracy"), number(line, "lr"),
             number(line, "images_per_second"), number(line, "loader_wait")};
 }
 
 RunEpoch epoch_of(const Json& line) {
-    return {line.at("epoch").get<std::int64_t>() + 1, number(line, "train_loss"), number(line, "train_accuracy"), number_if_any(line, "loss"), number_if_any(line, "top1"), number_if_any(line, "topk"),
+    return {epoch_number(line) + 1, number(line, "train_loss"), number(line, "train_accuracy"), number_if_any(line, "loss"), number_if_any(line, "top1"), number_if_any(line, "topk"),
             number(line, "lr"), number(line, "images_per_second"), number(line, "loader_wait"), number(line, "seconds")};
 }
 
 RunProbe probe_of(const Json& line) {
-    RunProbe probe{line.at("epoch").get<std::int64_t>() + 1, {}, {}};
+    RunProbe probe{epoch_number(line) + 1, {}, {}};
     if (!line.contains("gradient_norms")) return probe;  // every picture of it was damaged
     for (const auto& [layer, norm] : line.at("gradient_norms").items()) probe.gradient_norms.emplace_back(layer, norm.is_number() ? norm.get<double>() : none);
     for (const Json& a : line.at("activations")) probe.activations.push_back({a.at("layer"), a.at("op"), number(a, "zero"), number(a, "dead"), number(a, "saturated")});
