@@ -90,6 +90,13 @@ TEST_F(Runs, AKilledRunAndADamagedOneAreSaidToBe) {
     EXPECT_NO_THROW((void)runs_chart(runs));
     EXPECT_THROW((void)read_run(copy.path()), FormatError);
     EXPECT_THROW((void)read_runs(copy.path() / "nowhere"), Error);
+    std::ofstream(copy.path() / "good/metrics.jsonl", std::ios::binary | std::ios::trunc) << R"({"kind":"epoch","epoch":9223372036854775807})";
+    EXPECT_EQ(test::message_of<FormatError>([&] { (void)read_run(copy.path() / "good"); }), "metrics.jsonl: a line of epoch 9.223372036854776e+18");
+    std::ofstream(copy.path() / "good/metrics.jsonl", std::ios::binary | std::ios::trunc);
+    std::string evaluation = bytes_of(copy.path() / "good/evaluation.json");
+    evaluation.replace(evaluation.find("\"confusion\":[["), 14, "\"confusion\":[[99,0,1],[");
+    std::ofstream(copy.path() / "good/evaluation.json", std::ios::binary) << evaluation;
+    EXPECT_NE(test::message_of<FormatError>([&] { (void)read_run(copy.path() / "good"); }).find("a picture of class 99 taken for 0, of "), std::string::npos);
 }
 
 TEST(Chart, PutsPointsWhereTheyBelong) {
