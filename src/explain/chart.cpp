@@ -33,6 +33,11 @@ struct Extent {
     double low = std::numeric_limits<double>::infinity(), high = -std::numeric_limits<double>::infinity();
     void add(double value) { low = std::min(low, value), high = std::max(high, value); }
     [[nodiscard]] bool is_empty() const { return low > high; }
+    /// A single value, or one that differs in its last digits only, gets at least `half` to either side, and what numbers of its size can tell apart.
+    void open(double half) {
+        const double size = std::max(std::abs(low), std::abs(high)), least = std::max(low == high ? half : 0, 1e-12 * size);
+        if (high - low < least) low -= least, high += least;
+    }
 };
 
 /// 1, 2 or 5 times a power of ten, so that about `count` steps cover the range.
@@ -41,6 +46,14 @@ double step_of(const Extent& range, double count) {
     for (const double factor : {1.0, 2.0, 5.0})
         if (raw <= factor * power) return factor * power;
     return 10 * power;
+}
+
+/// The multiples of `step` within the range; counted, since adding a small step to a large value may leave it as it is.
+std::vector<double> ticks(const Extent& range, double step) {
+    std::vector<double> at;
+    const double first = std::ceil(range.low / step - 1e-9), last = std::floor(range.high / step + 1e-9);
+    for (double i = 0; i <= std::min(last - first, 20.0); ++i) at.push_back(first + i == 0 ? 0 : (first + i) * step);
+    return at;
 }
 
 }  // namespace
@@ -62,24 +75,23 @@ std::string line_chart(const ChartSpec& spec, const std::vector<Series>& series)
                                   "font-size=\"11\">\n<rect width=\"{2:g}\" height=\"{3:g}\" fill=\"white\"/>\n<text x=\"{4:g}\" y=\"18\" font-size=\"13\" font-weight=\"bold\">{5}</text>\n",
                                   spec.x, spec.y, spec.width, spec.height, left, markup_escaped(spec.title));
     if (up.is_empty()) return svg + fmt::format("<text x=\"{:g}\" y=\"{:g}\" fill=\"#777\">no data yet</text>\n</svg>\n", left, spec.height / 2);
-    if (across.high == across.low) across.low -= 0.5, across.high += 0.5;
+    across.open(0.5);
     if (spec.is_share || spec.is_from_zero) up.low = std::min(up.low, 0.0);
     if (spec.is_logarithmic) up.low = std::floor(up.low), up.high = std::max(up.low + 1, std::ceil(up.high));
-    else if (up.high == up.low) up.low -= 0.5 * std::max(1e-9, std::abs(up.low)), up.high += 0.5 * std::max(1e-9, std::abs(up.high));
+    else up.open(0.5 * std::max(1e-9, std::abs(up.low)));
     const auto x_of = [&](double x) { return left + (x - across.low) / (across.high - across.low) * (spec.width - left - right); };
     const auto y_of = [&](double y) { return spec.height - bottom - (y - up.low) / (up.high - up.low) * (spec.height - top - bottom); };
 
     const double up_step = spec.is_logarithmic ? std::max(1.0, std::ceil((up.high - up.low) / 6)) : step_of(up, 5);
-    for (double y = std::ceil(up.low / up_step - 1e-9) * up_step; y <= up.high + up_step * 1e-9; y += up_step) {
-        const double near = std::abs(y) < up_step * 1e-9 ? 0 : y;
-        const std::string label = spec.is_logarithmic ? fmt::format("1e{:g}", near) : spec.is_share ? fmt::format("{:g} %", std::round(near * 1e6) / 1e4) : fmt::format("{:g}", near);
+    for (const double y : ticks(up, up_step)) {
+        const std::string label = spec.is_logarithmic ? fmt::format("1e{:g}", y) : spec.is_share ? fmt::format("{:g} %", std::round(y * 1e6) / 1e4) : fmt::format("{:g}", y);
         svg += fmt::format("<line x1=\"{:g}\" y1=\"{:.1f}\" x2=\"{:g}\" y2=\"{:.1f}\" stroke=\"#ddd\"/><text x=\"{:g}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>\n", left, y_of(y), spec.width - right, y_of(y),
                            left - 6, y_of(y) + 4, label);
     }
     const double across_step = std::max(step_of(across, 8), 1e-12);
-    for (double x = std::ceil(across.low / across_step - 1e-9) * across_step; x <= across.high + across_step * 1e-9; x += across_step)
+    for (const double x : ticks(across, across_step))
         svg += fmt::format("<line x1=\"{0:.1f}\" y1=\"{1:g}\" x2=\"{0:.1f}\" y2=\"{2:g}\" stroke=\"#eee\"/><text x=\"{0:.1f}\" y=\"{3:g}\" text-anchor=\"middle\">{4:g}</text>\n", x_of(x), top, spec.height - bottom,
-                           spec.height - bottom + 15, std::abs(x) < across_step * 1e-9 ? 0 : x);
+                           spec.height - bottom + 15, x);
     svg += fmt::format("<text x=\"{:.1f}\" y=\"{:g}\" text-anchor=\"middle\" fill=\"#555\">{}</text>\n", (left + spec.width - right) / 2, spec.height - 8, markup_escaped(spec.x_title));
 
     double name_x = left;

@@ -55,7 +55,7 @@ void flatten(const Json& json, const std::string& prefix, std::vector<std::pair<
     }
 }
 
-/// From 0. Charts have a tick for some of them, so what no training reaches is refused.
+/// From 0; people count from 1, so there must be a next one.
 std::int64_t epoch_number(const Json& line) {
     const double epoch = number(line, "epoch");
     require<FormatError>(epoch >= 0 && epoch < 1e9, "metrics.jsonl: a line of epoch {}", epoch);

@@ -107,6 +107,10 @@ TEST(Chart, PutsPointsWhereTheyBelong) {
     const std::string logarithmic = line_chart({.is_logarithmic = true}, {{"line", {{0, 1}, {1, 0}, {2, 100}, {4, 10}}}});
     EXPECT_NE(logarithmic.find("d=\"M58.0 240.0M252.0 46.0L446.0 143.0\""), std::string::npos) << logarithmic;
     EXPECT_NE(line_chart({}, {}).find("no data yet"), std::string::npos);
+    // Where steps between ticks are lost in the values there are still some, and an end.
+    const std::string far = line_chart({}, {{"line", {{9.3e18, 1e16}, {9.3e18, 1e16 + 2}}}});
+    EXPECT_NE(far.find("</svg>"), std::string::npos);
+    EXPECT_EQ(far.find("nan"), std::string::npos) << far;
 }
 
 TEST_F(Runs, TheReportHasEverythingAndNeedsNothing) {
