@@ -17,11 +17,13 @@ while [ "$done_kills" -lt "$kills" ]; do
     runs=$((runs + 1))
     while true; do
         setsid "${train[@]}" --out "$folder/run$runs" > "$folder/log" 2>&1 &
-        leader=$!
+        leader=$! was_killed=no
         if [ "$done_kills" -lt "$kills" ]; then
             sleep "$(printf '0.%03d' $((RANDOM % 900 + 100)))"
             mapfile -t processes < <(pgrep -s "$leader" || true)
-            if [ "${#processes[@]}" -gt 0 ] && kill -9 "${processes[RANDOM % ${#processes[@]}]}" 2> /dev/null; then done_kills=$((done_kills + 1)); fi
+            if [ "${#processes[@]}" -gt 0 ] && kill -9 "${processes[RANDOM % ${#processes[@]}]}" 2> /dev/null; then
+                done_kills=$((done_kills + 1)) was_killed=yes
+            fi
             begin=$SECONDS
             while pgrep -s "$leader" > /dev/null; do  # the others notice and end; a kill that came too late lets the run end by itself
                 [ $((SECONDS - begin)) -lt 60 ] || { echo "kill_resume: processes are left a minute after a kill"; exit 1; }
@@ -30,7 +32,7 @@ while [ "$done_kills" -lt "$kills" ]; do
             if [ $((SECONDS - begin)) -gt "$slowest" ]; then slowest=$((SECONDS - begin)); fi
         fi
         if wait "$leader"; then break; fi
-        [ "$done_kills" -lt "$kills" ] || { "${train[@]}" --out "$folder/run$runs" > "$folder/log" 2>&1 || { cat "$folder/log"; exit 1; }; break; }
+        [ "$was_killed" = yes ] || { cat "$folder/log"; exit 1; }  # nothing but a kill may end it
     done
     cmp "$folder/whole/checkpoint-last.safetensors" "$folder/run$runs/checkpoint-last.safetensors"
 done
