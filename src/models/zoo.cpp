@@ -152,9 +152,9 @@ void check_options_matter(const ModelCard& card, const ModelOptions& options, co
     const auto has = [&](auto... modes) {
         return std::ranges::any_of(net.nodes(), [&](const Node& node) { return op_name(node) == "dropout" && ((node.attrs.text("mode", "element") == modes) || ...); });
     };
-    const bool joins = std::ranges::any_of(net.nodes(), [](const Node& node) { return op_name(node) == "choose_paths"; });
+    const auto joins = [&] { return std::ranges::any_of(net.nodes(), [](const Node& node) { return op_name(node) == "choose_paths"; }); };
     require<ArgumentError>(options.dropout <= 0 || has("element", "channel"), "model '{}' has no dropout, got {}", card.name, options.dropout);
-    require<ArgumentError>(options.drop_path <= 0 || joins || has("sample", "batch"), "model '{}' has no paths to drop, got drop_path {}", card.name, options.drop_path);
+    require<ArgumentError>(options.drop_path <= 0 || joins() || has("sample", "batch"), "model '{}' has no paths to drop, got drop_path {}", card.name, options.drop_path);
 }
 
 }  // namespace
