@@ -8,8 +8,10 @@ build: packages
 test: build
 	ctest --preset release -j $$(nproc)
 
-# LeNet learns Fashion-MNIST in five epochs, then names pictures it has never seen.
-demo: build
+# LeNet learns Fashion-MNIST in five epochs, then names pictures it has never seen. It needs the command alone, two thirds of a full build.
+demo: packages
+	cmake --preset release
+	cmake --build --preset release --target fovea-cli
 	examples/demo.sh build/release build/demo
 
 # fovea beside PyTorch and ONNX Runtime, in one run; needs the network once, for npm's onnxruntime-node.
