@@ -168,7 +168,7 @@ void add_eval(CLI::App& app) {
     auto a = std::make_shared<EvalArguments>();
     CLI::App* command = app.add_subcommand("eval", "Top-1, top-k, loss and confusion matrix on a data set");
     command->add_option("network", a->paths, "A run directory, an ONNX file, or a weights file with --model; several are an ensemble")->required();
-    command->add_option("--crops", a->crops, "Views of a picture whose answers are averaged: 1, 10, 144, or dense (the whole picture, at every place)")->check(CLI::IsMember({"1", "10", "144", "dense"}));
+    command->add_option("--crops", a->crops, "Views of a picture whose answers are averaged: 1, 2 (with its mirror image), 10, 144, or dense (the whole picture, at every place)")->check(CLI::IsMember({"1", "2", "10", "144", "dense"}));
     command->add_option("--scales", a->scales, "Shorter sides to resize to, one view or set of crops each: 256,288")->delimiter(',')->check(CLI::Range(1, 20'000));
     command->add_option("--data", a->data, "DATASET: fashion-mnist, mnist:DIR, cifar10:DIR, folder:DIR")->required();
     command->add_option("--split", a->split, "Which part of it")->check(CLI::IsMember({"train", "test", "val"}));

@@ -112,7 +112,7 @@ bool train_arm(const Study& study, const ArmResult& result, const StudyOptions& 
     const EarlierRun earlier = earlier_run(run);
     auto [network, spec] = prepare_training(recipe, data.of(recipe), run, earlier);
     spec.out = run.out;
-    if (!earlier.is_there) spec.initial = start_of(network, recipe);
+    if (!earlier.is_there) spec.initial = start_of(network, recipe, spec);
     TrainingProgress progress(spec.epochs, messages, result.arm.title + ": ");
     spec.callbacks.push_back(progress.callback());
     if (study.goal > 0) spec.callbacks.push_back({.on_epoch = [&](const EpochReport& report) { return 1 - report.train_accuracy > study.goal; }});

@@ -155,7 +155,7 @@ void train(const TrainArguments& a, Communicator& ranks) {
     if (const std::string unmet = unmet_precision(spec.compile); !unmet.empty()) note(unmet);
     if (a.find_lr) {
         if (ranks.size() > 1) throw ArgumentError("--find-lr runs on one rank");
-        spec.initial = start_of(network, recipe);
+        spec.initial = start_of(network, recipe, spec);
         return print_learning_rates(a, network, spec);
     }
     spec.out = options.out;
@@ -164,7 +164,7 @@ void train(const TrainArguments& a, Communicator& ranks) {
     if (!a.resume && ranks.rank() == 0 && fs::exists(last))
         throw ArgumentError(fmt::format("'{}' holds a run already: --resume goes on with it, another --out begins a new one", spec.out.string()));
     // A resumed run needs its start only to say how far it went.
-    if (!earlier.is_there || !recipe.weights.empty()) spec.initial = start_of(network, recipe);
+    if (!earlier.is_there || !recipe.weights.empty()) spec.initial = start_of(network, recipe, spec);
 
     std::FILE* messages = a.common.json ? stderr : stdout;
     fmt::print(messages, "{} ({} parameters) on {}: {} images, {} classes; recipe {}: {} epochs, batch {}, {}{}; {}\n", network.model, commas(network.graph.trainable_scalars()),

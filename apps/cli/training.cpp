@@ -76,7 +76,7 @@ Training prepare_training(const Recipe& recipe, const RunData& data, const RunOp
     return training;
 }
 
-std::optional<Parameters> start_of(const Network& network, const Recipe& recipe) {
+std::optional<Parameters> start_of(const Network& network, const Recipe& recipe, const FitSpec& spec) {
     const auto seed = static_cast<std::uint64_t>(recipe.seed);
     if (!recipe.weights.empty()) {
         LoadReport report;
@@ -88,9 +88,14 @@ std::optional<Parameters> start_of(const Network& network, const Recipe& recipe)
         note(text);
         return start;
     }
-    if (!recipe.init.empty()) return make_parameters(network.graph, seed, recipe.init);
-    if (network.parameters.size() > 0) return network.parameters;  // an ONNX file: training goes on from what it holds
-    return {};
+    std::optional<Parameters> start;
+    if (!recipe.init.empty()) start = make_parameters(network.graph, seed, recipe.init);
+    else if (network.parameters.size() > 0) start = network.parameters;  // an ONNX file: training goes on from what it holds
+    if (!recipe.whiten.empty()) {
+        if (!start) start = make_parameters(network.graph, seed);
+        start->set(recipe.whiten, whitening_filters(spec.train, spec.preprocess, start->at(recipe.whiten).shape()));
+    }
+    return start;
 }
 
 fs::path write_run_report(const FitSpec& spec) {

@@ -38,8 +38,8 @@ struct EarlierRun {
 [[nodiscard]] EarlierRun earlier_run(const RunOptions& options);
 /// The recipe's network for these pictures and how it is trained.
 [[nodiscard]] Training prepare_training(const Recipe& recipe, const RunData& data, const RunOptions& options, const EarlierRun& earlier);
-/// Where the parameters begin: a weights file, an ONNX file's own, a scheme; nothing for the model's own start. Says on stderr what was taken.
-[[nodiscard]] std::optional<Parameters> start_of(const Network& network, const Recipe& recipe);
+/// Where the parameters begin: a weights file, an ONNX file's own, a scheme, filters that whiten the pictures; nothing for the model's own start. Says on stderr what was taken.
+[[nodiscard]] std::optional<Parameters> start_of(const Network& network, const Recipe& recipe, const FitSpec& spec);
 /// report.html of the run, its path; one that cannot be written takes nothing from it and is noted.
 std::filesystem::path write_run_report(const FitSpec& spec);
 

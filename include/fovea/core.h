@@ -151,12 +151,14 @@ public:
     /// Standard normal (Box-Muller on two words of the same block).
     [[nodiscard]] double normal(std::uint64_t element) const;
 
+    /// Four draws at once: bits(i) is block(i / 4)[i % 4].
+    [[nodiscard]] std::array<std::uint32_t, 4> block(std::uint64_t index) const;
+
     /// Philox's key: seed and stream. With it kernels draw many at a time: element i is word i % 4 of the block at counter (i / 4, step).
     [[nodiscard]] std::uint64_t key() const { return seed_ ^ (stream_ * 0x9E3779B97F4A7C15ull); }
     [[nodiscard]] std::uint64_t step() const { return step_; }
 
 private:
-    [[nodiscard]] std::array<std::uint32_t, 4> block(std::uint64_t index) const;
     std::uint64_t seed_, stream_, step_;
 };
 

@@ -57,8 +57,9 @@ private:
 };
 
 /// How a parameter starts. Fans are those of PyTorch: fan_in = elements / dim 0, for a transposed convolution of its own layout.
+/// dirac: the first filters of a convolution hand on one input channel each, the others begin as kaiming_uniform says (Jordan 2024, arXiv:2404.00498, sec. 3.1).
 struct Init {
-    enum class Kind { zeros, ones, constant, uniform, normal, truncated_normal, xavier_uniform, xavier_normal, kaiming_uniform, kaiming_normal, fan_in_uniform, orthogonal, dlib, bilinear, values };
+    enum class Kind { zeros, ones, constant, uniform, normal, truncated_normal, xavier_uniform, xavier_normal, kaiming_uniform, kaiming_normal, fan_in_uniform, orthogonal, dlib, bilinear, dirac, values };
     Kind kind = Kind::zeros;
     double a = 0;    ///< constant: value; uniform: low; normal: mean; kaiming: negative slope of the leaky ReLU; xavier, orthogonal: gain
     double b = 0;    ///< uniform: high; normal: standard deviation; kaiming: 1 for fan_out; fan_in_uniform: the fan (bias of a layer)

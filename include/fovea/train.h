@@ -299,6 +299,11 @@ FitResult fit(const Graph& network, const FitSpec& spec);
 [[nodiscard]] Parameters reestimate_batch_norm(const Graph& network, const Parameters& parameters, const Loader& loader, std::int64_t epoch, const CompileOptions& compile = {},
                                                Communicator* ranks = nullptr);
 
+/// Filters [K, C, k, k] that whiten the k x k patches of a data set: rows of the eigenvectors of the patches' second moments, each over the
+/// root of its eigenvalue (plus `eps`), the largest eigenvalue first, then all of them with the other sign. K is even and at most 2 C k k.
+/// From 5,000 prepared pictures, or all if there are fewer. Jordan 2024, arXiv:2404.00498, sec. 3.2.
+[[nodiscard]] Tensor whitening_filters(const DatasetPtr& dataset, const Preprocess& preprocess, const Shape& shape, double eps = 5e-4);
+
 /// How far each trainable parameter went: |after - before| / |before| in L2 norms (the plain distance where it began at 0).
 struct ParameterChange {
     std::string name;
@@ -329,7 +334,7 @@ struct FindLrResult {
 
 /// Which parts of a picture a network sees; what it says of each is averaged.
 struct Views {
-    /// 1: the centre. 10: the four corners and the centre, and their mirror images (Krizhevsky et al. 2012, sec. 4.1). 144: at each of four
+    /// 1: the centre. 2: the centre and its mirror image. 10: the four corners and the centre, and their mirror images (Krizhevsky et al. 2012, sec. 4.1). 144: at each of four
     /// scales three squares along the longer side, of each the four corners, the centre and the square itself at the network's size, all
     /// mirrored too (Szegedy et al. 2014, sec. 7). 0, dense: the whole picture and its mirror image through the network with its linear
     /// layers as convolutions, averaged over all places (Sermanet et al. 2014; Simonyan, Zisserman 2014, sec. 3.2).
@@ -374,6 +379,7 @@ struct Recipe {
     std::string weights{};                  ///< run or weights file to begin from; what does not fit (another head) starts anew
     std::vector<std::string> weights_map{}; ///< "source=target": tensors whose names begin with source, as target; empty: by equal names
     std::string init{};                     ///< a scheme of init_of(); empty: as the model declares
+    std::string whiten{};                   ///< a convolution's weight that begins as whitening_filters() of the training set; freeze keeps it so
     std::string normalise = "data";         ///< mean and deviation of the training set, or "card": the model's
     double dropout = -1, drop_path = -1, width_multiplier = 0;  ///< network.*: see ModelOptions
     std::string shortcut{};                 ///< network.shortcut

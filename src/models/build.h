@@ -68,6 +68,7 @@ inline constexpr const char* paper_lenet = "LeCun, Bottou, Bengio, Haffner 1998,
 [[nodiscard]] std::vector<ModelCard> densenet_cards();
 [[nodiscard]] std::vector<ModelCard> cifar_preact_resnet_cards();
 [[nodiscard]] std::vector<ModelCard> cifar_resnext_cards();
+[[nodiscard]] std::vector<ModelCard> cifar_airbench_cards();
 [[nodiscard]] std::vector<ModelCard> fractalnet_cards();
 [[nodiscard]] std::vector<ModelCard> convnext_cards();
 [[nodiscard]] std::vector<ModelCard> googlenet_cards();

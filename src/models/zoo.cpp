@@ -40,6 +40,7 @@ const std::vector<ModelCard>& model_cards() {
             cifar_resnext_cards,
             fractalnet_cards,
             convnext_cards,
+            cifar_airbench_cards,
         };
         for (const auto family : families) {
             const std::vector<ModelCard> cards_of_family = family();

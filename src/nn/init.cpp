@@ -38,12 +38,12 @@ template <class F> void fill(Tensor& tensor, F&& f) {
 
 void fill_uniform(Tensor& tensor, const Rng& rng, double low, double high) {
     if (tensor.dtype() != DType::f32) return fill(tensor, [&](std::uint64_t i) { return low + (high - low) * rng.uniform(i); });
-    // As Rng::uniform(), a block of Philox for four elements at a time.
+    // As Rng::uniform(), a block for four elements at a time.
     const std::span<float> values = tensor.data<float>();
     in_parts(values.size(), [&](std::size_t begin, std::size_t end) {
         std::array<std::uint32_t, 4> four{};
         for (std::size_t i = begin; i < end; ++i) {
-            if (i == begin || i % 4 == 0) four = philox({static_cast<std::uint32_t>(i / 4), static_cast<std::uint32_t>(i / 4 >> 32), 0, 0}, rng.key());
+            if (i == begin || i % 4 == 0) four = rng.block(i / 4);
             values[i] = static_cast<float>(low + (high - low) * ((four[i % 4] >> 8) * 0x1p-24));
         }
     });
@@ -108,6 +108,15 @@ void fill_bilinear(Tensor& tensor) {
     });
 }
 
+/// Filters 0, 1, ... of weight [K, C / groups, R, S] become the identity of their input channel; those beyond the channels of a group stay.
+void set_identity(Tensor& tensor) {
+    const Shape& shape = tensor.shape();
+    require<ArgumentError>(shape.rank() == 4, "dirac values need a weight [K, C, R, S], got {}", shape);
+    const std::int64_t area = shape[2] * shape[3], filter = shape[1] * area;
+    for (std::int64_t k = 0; k < std::min(shape[0], shape[1]); ++k)
+        for (std::int64_t i = 0; i < filter; ++i) tensor.set(k * filter + i, i == k * area + shape[2] / 2 * shape[3] + shape[3] / 2 ? 1 : 0);
+}
+
 }  // namespace
 
 Fans fans_of(const ParameterInfo& parameter) {
@@ -140,9 +149,11 @@ Tensor initial_value(const ParameterInfo& p, std::uint64_t seed) {
             break;
         }
         case Kind::xavier_normal: fill_normal(value, rng, 0, gain() * std::sqrt(2 / both_fans())); break;
-        case Kind::kaiming_uniform: {
+        case Kind::kaiming_uniform:
+        case Kind::dirac: {
             const double bound = std::sqrt(6 / ((1 + init.a * init.a) * fan()));
             fill_uniform(value, rng, -bound, bound);
+            if (init.kind == Kind::dirac) set_identity(value);
             break;
         }
         case Kind::kaiming_normal: fill_normal(value, rng, 0, std::sqrt(2 / ((1 + init.a * init.a) * fan()))); break;

@@ -169,6 +169,7 @@ void check(const Recipe& r) {
     // Contradictions.
     require<ArgumentError>(r.precision != "f64" || r.backend == "reference", "precision = \"f64\" needs backend = \"reference\": the cpu backend computes in f32");
     require<ArgumentError>(r.weights.empty() || r.init.empty(), "weights = '{}' and init = '{}' both say where the parameters start: leave one out", r.weights, r.init);
+    require<ArgumentError>(r.weights.empty() || r.whiten.empty(), "weights = '{}' and whiten = '{}' both say where a layer starts: leave one out", r.weights, r.whiten);
     require<ArgumentError>(r.weights_map.empty() || !r.weights.empty(), "weights_map needs weights: there is nothing to map");
     require<ArgumentError>(r.validation != "none" || r.metric != "topk", "metric = \"topk\" needs a validation set, but validation = \"none\"");
     require<ArgumentError>(schedule.warm_up == 0 || r.schedule != "one-cycle", "schedule.warm_up = {} with one-cycle: that schedule rises by itself (pct_start)", schedule.warm_up);

@@ -17,6 +17,7 @@ template <class R, class Visit> void visit_recipe(R& r, Visit&& visit) {
     visit("weights", r.weights);
     visit("weights_map", r.weights_map);
     visit("init", r.init);
+    visit("whiten", r.whiten);
     visit("normalise", r.normalise);
     visit("epochs", r.epochs);
     visit("batch", r.batch);

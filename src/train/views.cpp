@@ -35,7 +35,7 @@ std::vector<Image> three_squares(const Image& image) {
 }  // namespace
 
 std::vector<Image> views_of(const Image& image, const Preprocess& preprocess, const Views& views, std::int64_t width, std::int64_t height) {
-    require<ArgumentError>(views.crops == 0 || views.crops == 1 || views.crops == 10 || views.crops == 144, "views: 1, 10 or 144 crops, or 0 for a dense evaluation, got {}", views.crops);
+    require<ArgumentError>(views.crops >= 0 && (views.crops <= 2 || views.crops == 10 || views.crops == 144), "views: 1, 2, 10 or 144 crops, or 0 for a dense evaluation, got {}", views.crops);
     std::vector<std::int64_t> scales = views.scales;
     if (scales.empty() && views.crops == 144)
         for (const double scale : {256.0, 288.0, 320.0, 352.0}) scales.push_back(std::llround(scale * static_cast<double>(std::min(width, height)) / 224));
@@ -53,7 +53,7 @@ std::vector<Image> views_of(const Image& image, const Preprocess& preprocess, co
         const Image around = large_enough(resized, width, height);
         const std::size_t first = result.size();
         if (views.crops == 0) result.push_back(around);
-        else if (views.crops == 1) result.push_back(center_crop(around, width, height));
+        else if (views.crops <= 2) result.push_back(center_crop(around, width, height));
         else if (views.crops == 10) five_crops(around, width, height, result);
         else
             for (const Image& square : three_squares(around)) {

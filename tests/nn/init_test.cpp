@@ -88,6 +88,16 @@ TEST(Init, BilinearKernelIsTheTentOfItsSize) {
                 for (std::int64_t s = 0; s < 4; ++s) EXPECT_EQ(w.at(((c * 2 + k) * 4 + r) * 4 + s), c == k ? tent[r] * tent[s] : 0);
 }
 
+TEST(Init, DiracHandsOnWhatItCanAndDrawsTheRest) {
+    const Init init{Kind::dirac, std::sqrt(5.0)};
+    const Tensor w = drawn({5, 3, 3, 3}, init), uniform = drawn({5, 3, 3, 3}, {Kind::kaiming_uniform, std::sqrt(5.0)});
+    for (std::int64_t i = 0; i < 3 * 27; ++i) EXPECT_EQ(w.at(i), i % 27 == i / 27 * 9 + 4 ? 1 : 0) << i;
+    for (std::int64_t i = 3 * 27; i < 5 * 27; ++i) EXPECT_EQ(w.at(i), uniform.at(i)) << i;
+    const Tensor narrow = drawn({2, 4, 2, 2}, init);  // fewer filters than channels; of an even size the tap behind the middle, as in PyTorch
+    for (std::int64_t i = 0; i < 2 * 16; ++i) EXPECT_EQ(narrow.at(i), i % 16 == i / 16 * 4 + 3 ? 1 : 0) << i;
+    EXPECT_EQ(test::message_of<ArgumentError>([&] { (void)drawn({4, 4}, init); }), "dirac values need a weight [K, C, R, S], got [4, 4]");
+}
+
 TEST(Init, AValueDependsOnSeedAndNameOnly) {
     const Init init{Kind::kaiming_normal};
     EXPECT_EQ(test::values_of(drawn(weight, init)), test::values_of(drawn(weight, init)));

@@ -38,6 +38,13 @@ TEST(Views, OneIsTheCentreAtEachScale) {
     EXPECT_NEAR(views[1].at(0, 0, 0), 8, 1);  // of 40 x 20: column 16, which was column 8
 }
 
+TEST(Views, TwoAreTheCentreAndItsMirrorImage) {
+    const auto views = views_of(coordinates(12, 10), {}, {.crops = 2}, 8, 8);
+    ASSERT_EQ(views.size(), 2U);
+    EXPECT_EQ(corner(views[0]), (Corner{2, 1}));
+    EXPECT_EQ(corner(views[1], 7), (Corner{2, 1}));
+}
+
 TEST(Views, OneHundredAndFortyFourAreGoogLeNets) {
     const auto views = views_of(coordinates(60, 40), {}, {.crops = 144, .scales = {40, 44, 48, 52}}, 32, 32);
     EXPECT_EQ(views.size(), 144U);
@@ -48,7 +55,7 @@ TEST(Views, OneHundredAndFortyFourAreGoogLeNets) {
     EXPECT_EQ(corner(views[6]), (Corner{10, 0}));
     EXPECT_EQ(corner(views[12 + 3]), (Corner{20 + 8, 8}));
     EXPECT_EQ(views_of(coordinates(40, 60), {}, {.crops = 144}, 224, 224).size(), 144U);
-    EXPECT_EQ(test::message_of<ArgumentError>([] { (void)views_of(coordinates(8, 8), {}, {.crops = 5}, 4, 4); }), "views: 1, 10 or 144 crops, or 0 for a dense evaluation, got 5");
+    EXPECT_EQ(test::message_of<ArgumentError>([] { (void)views_of(coordinates(8, 8), {}, {.crops = 5}, 4, 4); }), "views: 1, 2, 10 or 144 crops, or 0 for a dense evaluation, got 5");
 }
 
 /// Scores of `net` for one picture.

@@ -24,6 +24,7 @@ BackwardKernel backward_kernel(const std::string& op, const Attrs& attrs) {
     static const std::map<std::string, Math::Backward, std::less<>> plain{
         {"relu_backward", simd().relu_backward},   {"sigmoid_backward", math().sigmoid_backward},           {"tanh_backward", math().tanh_backward},
         {"relu6_backward", math().relu6_backward}, {"hard_sigmoid_backward", math().hard_sigmoid_backward}, {"hard_swish_backward", math().hard_swish_backward},
+        {"gelu_backward", math().gelu_backward},   {"gelu_tanh_backward", math().gelu_tanh_backward},
     };
     if (const auto it = plain.find(op); it != plain.end()) return it->second;
     if (op == "silu_backward")

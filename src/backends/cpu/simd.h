@@ -117,7 +117,7 @@ struct Math {
     using Unary = void (*)(float* out, const float* x, std::int64_t count);
     using Backward = void (*)(float* out, const float* dy, const float* x, std::int64_t count);  ///< x: what the op's gradient reads
     Unary sigmoid, tanh, relu6, hard_sigmoid, hard_swish, gelu, gelu_tanh;
-    Backward sigmoid_backward, tanh_backward, relu6_backward, hard_sigmoid_backward, hard_swish_backward;
+    Backward sigmoid_backward, tanh_backward, relu6_backward, hard_sigmoid_backward, hard_swish_backward, gelu_backward, gelu_tanh_backward;
     void (*silu)(float* out, const float* x, float beta, std::int64_t count);
     void (*silu_backward)(float* out, const float* dy, const float* x, float beta, std::int64_t count);
     void (*leaky_relu)(float* out, const float* x, float slope, std::int64_t count);

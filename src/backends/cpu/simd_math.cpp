@@ -93,16 +93,29 @@ void elu_backward(float* out, const float* dy, const float* x, float alpha, floa
     });
 }
 
-// x Phi(x), Phi(x) = erfc(-x / sqrt 2) / 2. Abramowitz & Stegun 7.1.26: erfc(t) for t >= 0, absolute error 1.5e-7.
-void gelu(float* out, const float* x, std::int64_t count) {
+/// Phi(v) = erfc(-v / sqrt 2) / 2, given bell = exp(-v^2 / 2). Abramowitz & Stegun 7.1.26: erfc(t) for t >= 0, absolute error 1.5e-7.
+HWY_INLINE V normal_share(V v, V bell) {
     const D d;
-    const V one = hn::Set(d, 1.0f), half = hn::Set(d, 0.5f), p = hn::Set(d, 0.3275911f * 0.70710678f);
-    for_elements(out, x, nullptr, count, [&](V v, V) HWY_ATTR {
-        const V size = hn::Abs(v), k = hn::Div(one, hn::MulAdd(p, size, one));
-        V sum = hn::Set(d, 1.061405429f);
-        for (const float c : {-1.453152027f, 1.421413741f, -0.284496736f, 0.254829592f}) sum = hn::MulAdd(sum, k, hn::Set(d, c));
-        const V tail = hn::Mul(hn::Mul(half, hn::Mul(sum, k)), hn::Exp(d, hn::Neg(hn::Mul(half, hn::Mul(v, v)))));  // Phi(-|x|)
-        return not_a_number_or(v, hn::Mul(v, hn::IfThenElse(hn::Gt(v, hn::Zero(d)), hn::Sub(one, tail), tail)));
+    const V one = hn::Set(d, 1.0f), k = hn::Div(one, hn::MulAdd(hn::Set(d, 0.3275911f * 0.70710678f), hn::Abs(v), one));
+    V sum = hn::Set(d, 1.061405429f);
+    for (const float c : {-1.453152027f, 1.421413741f, -0.284496736f, 0.254829592f}) sum = hn::MulAdd(sum, k, hn::Set(d, c));
+    const V tail = hn::Mul(hn::Mul(hn::Set(d, 0.5f), hn::Mul(sum, k)), bell);  // Phi(-|v|)
+    return hn::IfThenElse(hn::Gt(v, hn::Zero(d)), hn::Sub(one, tail), tail);
+}
+
+HWY_INLINE V bell_of(V v) { return hn::Exp(D(), hn::Mul(hn::Set(D(), -0.5f), hn::Mul(v, v))); }
+
+// x Phi(x).
+void gelu(float* out, const float* x, std::int64_t count) {
+    for_elements(out, x, nullptr, count, [](V v, V) HWY_ATTR { return not_a_number_or(v, hn::Mul(v, normal_share(v, bell_of(v)))); });
+}
+
+// Phi(x) + x phi(x).
+void gelu_backward(float* out, const float* dy, const float* x, std::int64_t count) {
+    const V height = hn::Set(D(), 0.3989422804f);  // 1 / sqrt(2 pi)
+    for_elements(out, x, dy, count, [&](V v, V g) HWY_ATTR {
+        const V bell = bell_of(v);
+        return hn::Mul(g, not_a_number_or(v, hn::MulAdd(hn::Mul(height, v), bell, normal_share(v, bell))));
     });
 }
 
@@ -111,6 +124,18 @@ void gelu_tanh(float* out, const float* x, std::int64_t count) {
     const D d;
     const V k = hn::Set(d, 1.5957691216f), cubic = hn::Set(d, 0.044715f * 1.5957691216f);  // 2 sqrt(2 / pi)
     for_elements(out, x, nullptr, count, [&](V v, V) HWY_ATTR { return hn::Mul(v, logistic(hn::Mul(v, hn::MulAdd(cubic, hn::Mul(v, v), k)))); });
+}
+
+// With s = logistic(t), t = k x + cubic x^3: s + x s (1 - s) t'.
+void gelu_tanh_backward(float* out, const float* dy, const float* x, std::int64_t count) {
+    const D d;
+    const V one = hn::Set(d, 1.0f), k = hn::Set(d, 1.5957691216f), cubic = hn::Set(d, 0.044715f * 1.5957691216f), cubic3 = hn::Set(d, 3 * 0.044715f * 1.5957691216f);
+    for_elements(out, x, dy, count, [&](V v, V g) HWY_ATTR {
+        const V squares = hn::Mul(v, v), s = logistic(hn::Mul(v, hn::MulAdd(cubic, squares, k)));
+        // The slope's second part vanishes where s (1 - s) does: an infinite t' must not make it NaN.
+        const V rise = hn::Mul(s, hn::Sub(one, s)), bent = hn::Mul(hn::Mul(v, rise), hn::MulAdd(cubic3, squares, k));
+        return hn::Mul(g, hn::Add(s, hn::IfThenZeroElse(hn::Eq(rise, hn::Zero(d)), bent)));
+    });
 }
 
 void silu(float* out, const float* x, float beta, std::int64_t count) {
@@ -179,7 +204,7 @@ void draws(std::uint32_t* words, std::uint64_t block, std::int64_t blocks, std::
 Math math_table() {
     return {.sigmoid = sigmoid, .tanh = tanh, .relu6 = relu6, .hard_sigmoid = hard_sigmoid, .hard_swish = hard_swish, .gelu = gelu, .gelu_tanh = gelu_tanh,
             .sigmoid_backward = sigmoid_backward, .tanh_backward = tanh_backward, .relu6_backward = relu6_backward, .hard_sigmoid_backward = hard_sigmoid_backward,
-            .hard_swish_backward = hard_swish_backward, .silu = silu, .silu_backward = silu_backward, .leaky_relu = leaky_relu, .leaky_relu_backward = leaky_relu_backward,
+            .hard_swish_backward = hard_swish_backward, .gelu_backward = gelu_backward, .gelu_tanh_backward = gelu_tanh_backward, .silu = silu, .silu_backward = silu_backward, .leaky_relu = leaky_relu, .leaky_relu_backward = leaky_relu_backward,
             .elu = elu, .elu_backward = elu_backward, .draws = draws};
 }
 
