@@ -6,7 +6,8 @@
 //
 // The cpu backend computes f32 only: f64 runs on the plain loops, which is said on stderr where cpu was asked for. An operator the tool does not know is named on stderr,
 // the other cases still run and the exit status stays 0; a case that fails is named on stderr and the exit status is 1, with the
-// results of the others written. Usage errors exit with 2.
+// results of the others written. A case also fails when it has an attribute or an input that its operator does not read. Attributes are
+// called as PyTorch calls them, or as the records do; of descriptions ("formula") only the known ones pass. Usage errors exit with 2.
 #include <filesystem>
 #include <fstream>
 #include <iostream>

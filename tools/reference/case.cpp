@@ -1,6 +1,6 @@
 #include "case.h"
 
-#include <cmath>
+#include <cstdlib>
 #include <regex>
 
 #include "core/text.h"
@@ -11,26 +11,34 @@ namespace fovea::reference {
 
 namespace {
 
-Shape shape_from(const Json& json) {
-    const auto dims = json.get<std::vector<std::int64_t>>();
+Shape shape_from(Fields& fields) {
+    require<ArgumentError>(fields.has("shape"), "{}: its shape is missing", fields.who());
+    const auto dims = fields.integers("shape");
+    require<ArgumentError>(std::ranges::all_of(dims, [](std::int64_t d) { return d >= 0; }), "{}: its shape has a negative size", fields.who());
     return Shape(std::span<const std::int64_t>(dims));
 }
 
 /// {"name", "shape", "scale", "shift"} by the rule, or {"name", "given": {"shape", "values" | "int"}}. s is rounded to f32 first,
 /// the rest is double.
-Tensor case_input(const Json& json) {
-    if (json.contains("given")) {
-        const Json& given = json["given"];
-        const bool is_integer = given.contains("int");
-        Tensor tensor(shape_from(given.at("shape")), is_integer ? DType::i32 : DType::f64);
+Tensor case_input(const Json& json, const std::string& name) {
+    Fields fields(json, fmt::format("input '{}'", name), "field");
+    fields.note({"name"});
+    if (fields.has("given")) {
+        fields.finish();
+        Fields given(json["given"], fields.who(), "given field");
+        const bool is_integer = given.has("int");
+        Tensor tensor(shape_from(given), is_integer ? DType::i32 : DType::f64);
+        const auto integers = given.integers("int");
+        const auto values = is_integer ? std::vector<double>(integers.begin(), integers.end()) : given.reals("values");
+        require<ArgumentError>(static_cast<std::int64_t>(values.size()) == tensor.elements(), "{}: {} values for shape {}", fields.who(), values.size(), tensor.shape());
+        given.finish();
         std::int64_t i = 0;
-        const Json& values = given.at(is_integer ? "int" : "values");
-        require<FormatError>(static_cast<std::int64_t>(values.size()) == tensor.elements(), "{} values for shape {}", values.size(), tensor.shape());
-        for (const Json& value : values) tensor.set(i++, value.get<double>());
+        for (const double value : values) tensor.set(i++, value);
         return tensor;
     }
-    const double scale = json.value("scale", 1.0), shift = json.value("shift", 0.0);
-    Tensor tensor = image(json.at("name").get<std::string>(), shape_from(json.at("shape"))).to(DType::f64);
+    const double scale = fields.real("scale", 1), shift = fields.real("shift", 0);
+    Tensor tensor = image(name, shape_from(fields)).to(DType::f64);
+    fields.finish();
     for (double& v : tensor.data<double>()) v = shift + scale * v;
     return tensor;
 }
@@ -54,37 +62,59 @@ Json tensor_result(const Tensor& tensor) {
 
 }  // namespace
 
-OpCase::OpCase(const Json& json) : attrs_(json.value("attrs", Json::object())) {
-    for (const Json& input : json.value("inputs", Json::array())) {
-        const auto name = input.at("name").get<std::string>();
-        const Tensor tensor = case_input(input);
+OpCase::OpCase(const Json& json) : attrs_(json.value("attrs", Json::object()), json.at("op").get<std::string>(), "attribute") {
+    const Json inputs = json.value("inputs", Json::array());
+    require<ArgumentError>(inputs.is_array(), "{}: its inputs must be a list", attrs_.who());
+    for (const Json& input : inputs) {
+        const auto name = Fields(input, fmt::format("input {}", inputs_.size() + 1), "field").text("name");
+        const Tensor tensor = case_input(input, name);
         inputs_.push_back(graph_.input(name, tensor.shape(), tensor.dtype() == DType::i32 ? DType::i32 : DType::f32));
         given_[name] = tensor;
     }
 }
 
-Size2 OpCase::size2(const char* name, std::int64_t otherwise) const {
-    if (!has_attr(name)) return otherwise;
-    const Json& value = attrs_[name];
-    if (value.is_array()) return {value.at(0).get<std::int64_t>(), value.at(1).get<std::int64_t>()};
-    return value.get<std::int64_t>();
+Value OpCase::x(std::size_t i) {
+    require<ArgumentError>(has(i) || i > 0, "{}: the case has no inputs", attrs_.who());
+    if (!has(i)) return {};
+    read_.insert(i);
+    return inputs_[i];
 }
 
-Pad4 OpCase::padding() const {
+const Type& OpCase::type(std::size_t i) const {
+    require<ArgumentError>(has(i), "{}: needs at least {} inputs, got {}", attrs_.who(), i + 1, inputs_.size());
+    return inputs_[i].type();
+}
+
+Pad4 OpCase::padding() {
     const Size2 both = size2("padding", 0);
     return {both.h, both.w};
 }
 
-Reduction OpCase::reduction() const {
-    const std::string name = text("reduction", "mean");
-    require<ArgumentError>(name == "mean" || name == "sum" || name == "none", "reduction '{}' is none of mean, sum, none", name);
+Reduction OpCase::reduction(const std::string& otherwise) {
+    const std::string name = attrs_.choice("reduction", otherwise, {"mean", "sum", "none"});
     return name == "mean" ? Reduction::mean : name == "sum" ? Reduction::sum : Reduction::none;
+}
+
+std::int64_t OpCase::axis(FieldName name, std::int64_t otherwise) {
+    const std::int64_t axis = integer(name, otherwise), rank = shape().rank();
+    require<ArgumentError>(axis >= -rank && axis < rank, "{}: attribute '{}' must lie in {}..{} for input {}, got {}", attrs_.who(), name.torch, -rank, rank - 1, shape(), axis);
+    return axis < 0 ? axis + rank : axis;
+}
+
+void OpCase::agrees(const char* name, std::size_t i) {
+    const bool says = flag(name, has(i));
+    require<ArgumentError>(says == has(i), "{}: attribute '{}' is {}, but there are {} inputs", attrs_.who(), name, says, inputs_.size());
+}
+
+void OpCase::finish() const {
+    attrs_.finish();
+    for (std::size_t i = 0; i < inputs_.size(); ++i) require<ArgumentError>(read_.contains(i), "{}: input {} '{}' is not read by this tool", attrs_.who(), i + 1, inputs_[i].path());
 }
 
 Value OpCase::constant(const std::vector<double>& values) { return graph_.constant(Tensor::of(std::span<const double>(values), {static_cast<std::int64_t>(values.size())})); }
 
 Value OpCase::described(const std::string& text, const Shape& shape) {
-    static const std::regex form(R"(^(?:([-0-9.e]+)\+)?(?:([-0-9.e]+)\*)?([su])\('([^']+)'\)$)");
+    static const std::regex form(R"(^(?:(-?[0-9.]+(?:e-?[0-9]+)?)\+)?(?:(-?[0-9.]+(?:e-?[0-9]+)?)\*)?([su])\('([^']+)'\)$)");
     std::smatch match;
     require<ArgumentError>(std::regex_match(text, match, form), "'{}' is not of the form a+b*s('name')", text);
     const double shift = match[1].matched ? std::stod(match[1]) : 0, scale = match[2].matched ? std::stod(match[2]) : 1;
@@ -98,9 +128,45 @@ Value OpCase::described(const std::string& text, const Shape& shape) {
 
 namespace {
 
+const OpTable& all_ops() {
+    static const OpTable table = [] {
+        OpTable t;
+        add_activation_ops(t);
+        add_conv_ops(t);
+        add_detect_ops(t);
+        add_loss_ops(t);
+        add_norm_ops(t);
+        add_pool_ops(t);
+        add_resample_ops(t);
+        return t;
+    }();
+    return table;
+}
+
+/// A record may put an attribute's value behind the operator's name ("leaky_relu_0.1"); the attribute is what counts.
+const std::regex value_in_name("_([0-9.]+)$");
+
+OpBuilder find_builder(const std::string& op) {
+    for (const std::string& name : {op, std::regex_replace(op, value_in_name, "")})
+        if (const auto it = all_ops().find(name); it != all_ops().end()) return it->second;
+    return nullptr;
+}
+
+/// Without the attribute the operator's default would answer for the value in the name.
+void check_value_in_name(const std::string& op, const Json& attrs) {
+    std::smatch match;
+    if (all_ops().contains(op) || !std::regex_search(op, match, value_in_name)) return;
+    const std::string value = match[1];
+    const bool is_there = std::ranges::any_of(attrs, [&](const Json& attr) { return attr.is_number() && attr.get<double>() == std::strtod(value.c_str(), nullptr); });
+    require<ArgumentError>(is_there, "{}: no attribute has the value {} of its name", op, value);
+}
+
 Json run_case(const Json& json, OpBuilder builder, const How& how) {
     OpCase op(json);
+    op.attrs().note({"inplace"});  // says where the result goes
+    check_value_in_name(json.at("op"), json.value("attrs", Json::object()));
     const OpResult built = builder(op);
+    op.finish();
     std::map<std::string, Tensor> inputs = op.given();
     std::vector<Value> wanted = built.outputs;
     std::vector<std::size_t> place;  // of each gradient among the inputs
@@ -130,38 +196,19 @@ Json run_case(const Json& json, OpBuilder builder, const How& how) {
     return result;
 }
 
-const OpTable& all_ops() {
-    static const OpTable table = [] {
-        OpTable t;
-        add_activation_ops(t);
-        add_conv_ops(t);
-        add_detect_ops(t);
-        add_loss_ops(t);
-        add_norm_ops(t);
-        add_pool_ops(t);
-        add_resample_ops(t);
-        return t;
-    }();
-    return table;
-}
-
-/// A record may put an attribute's value behind the operator's name ("leaky_relu_0.1"); the attribute is what counts.
-OpBuilder find_builder(const std::string& op) {
-    static const std::regex value("_[0-9.]+$");
-    for (const std::string& name : {op, std::regex_replace(op, value, "")})
-        if (const auto it = all_ops().find(name); it != all_ops().end()) return it->second;
-    return nullptr;
-}
-
 }  // namespace
 
 Json run_cases(const Json& file, const std::string& stem, const How& how, std::vector<std::string>& unknown, std::vector<std::string>& failed) {
+    require<FormatError>(file.is_object() && file.contains("cases") && file["cases"].is_array(), "operator cases: the file has no list 'cases'");
     Json results = Json::object();
-    for (const Json& json : file.at("cases")) {
-        const auto name = stem + "/" + json.at("name").get<std::string>(), op = json.at("op").get<std::string>();
-        const OpBuilder builder = find_builder(op);
+    for (const Json& json : file["cases"]) {
+        std::string name = fmt::format("{}/case {}", stem, results.size() + unknown.size() + failed.size() + 1);
         try {
-            if (is_optimiser(op) && json.contains("lr_per_step"))
+            Fields fields(json, "case", "field");
+            name = stem + "/" + fields.text("name");
+            const std::string op = fields.text("op");
+            const OpBuilder builder = find_builder(op);
+            if (is_optimiser(op))
                 results[name] = run_optimiser(json, how);
             else if (builder != nullptr)
                 results[name] = run_case(json, builder, how);

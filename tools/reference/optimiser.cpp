@@ -21,43 +21,44 @@ struct Optimiser {
     std::function<Value(const UpdateInputs&)> update;
 };
 
-double number_of(const Json& attrs, const char* name, double otherwise) { return attrs.contains(name) ? attrs[name].get<double>() : otherwise; }
-bool flag_of(const Json& attrs, const char* name) { return attrs.contains(name) && attrs[name].get<bool>(); }
-
-Optimiser sgd(const Json& a) {
-    const SgdUpdateSpec spec{.momentum = number_of(a, "momentum", 0), .dampening = number_of(a, "dampening", 0), .nesterov = flag_of(a, "nesterov"), .weight_decay = number_of(a, "weight_decay", 0)};
+Optimiser sgd(Fields& a) {
+    const SgdUpdateSpec spec{.momentum = a.real("momentum", 0), .dampening = a.real("dampening", 0), .nesterov = a.flag("nesterov", false), .weight_decay = a.real("weight_decay", 0)};
     const bool has_velocity = spec.momentum != 0;
     return {has_velocity ? 1U : 0U, {}, [=](const UpdateInputs& in) { return sgd_update(in.p, in.g, in.lr, has_velocity ? in.state[0] : Value{}, spec, in.step); }};
 }
 
-Optimiser adam(const Json& a, bool decoupled) {
-    AdamUpdateSpec spec{.eps = number_of(a, "eps", 1e-8), .weight_decay = number_of(a, "weight_decay", decoupled ? 0.01 : 0), .decoupled = decoupled, .amsgrad = flag_of(a, "amsgrad")};
-    if (a.contains("betas")) spec.beta1 = a["betas"].at(0).get<double>(), spec.beta2 = a["betas"].at(1).get<double>();
+Optimiser adam(Fields& a, bool decoupled) {
+    AdamUpdateSpec spec{.eps = a.real("eps", 1e-8), .weight_decay = a.real("weight_decay", decoupled ? 0.01 : 0), .decoupled = decoupled, .amsgrad = a.flag("amsgrad", false)};
+    if (a.has("betas")) {
+        const std::vector<double> betas = a.reals("betas");
+        require<ArgumentError>(betas.size() == 2, "{}: attribute 'betas' must be two numbers, got {}", a.who(), betas.size());
+        spec.beta1 = betas[0], spec.beta2 = betas[1];
+    }
     return {spec.amsgrad ? 3U : 2U, {}, [=](const UpdateInputs& in) { return adam_update(in.p, in.g, in.lr, in.step, in.state[0], in.state[1], spec, spec.amsgrad ? in.state[2] : Value{}); }};
 }
 
-Optimiser rmsprop(const Json& a) {
-    const RmspropUpdateSpec spec{.alpha = number_of(a, "alpha", 0.99), .eps = number_of(a, "eps", 1e-8), .momentum = number_of(a, "momentum", 0), .weight_decay = number_of(a, "weight_decay", 0),
-                                 .centered = flag_of(a, "centered")};
+Optimiser rmsprop(Fields& a) {
+    const RmspropUpdateSpec spec{.alpha = a.real("alpha", 0.99), .eps = a.real("eps", 1e-8), .momentum = a.real("momentum", 0), .weight_decay = a.real("weight_decay", 0),
+                                 .centered = a.flag("centered", false)};
     const bool moves = spec.momentum != 0;
     return {1U + (moves ? 1U : 0U) + (spec.centered ? 1U : 0U), {}, [=](const UpdateInputs& in) {
                 return rmsprop_update(in.p, in.g, in.lr, in.state[0], spec, moves ? in.state[1] : Value{}, spec.centered ? in.state[moves ? 2 : 1] : Value{});
             }};
 }
 
-Optimiser adagrad(const Json& a) {
-    const AdagradUpdateSpec spec{.lr_decay = number_of(a, "lr_decay", 0), .eps = number_of(a, "eps", 1e-10), .weight_decay = number_of(a, "weight_decay", 0)};
-    return {1, {number_of(a, "initial_accumulator_value", 0)}, [=](const UpdateInputs& in) { return adagrad_update(in.p, in.g, in.lr, in.step, in.state[0], spec); }};
+Optimiser adagrad(Fields& a) {
+    const AdagradUpdateSpec spec{.lr_decay = a.real("lr_decay", 0), .eps = a.real("eps", 1e-10), .weight_decay = a.real("weight_decay", 0)};
+    return {1, {a.real("initial_accumulator_value", 0)}, [=](const UpdateInputs& in) { return adagrad_update(in.p, in.g, in.lr, in.step, in.state[0], spec); }};
 }
 
-Optimiser adadelta(const Json& a) {
-    const AdadeltaUpdateSpec spec{.rho = number_of(a, "rho", 0.9), .eps = number_of(a, "eps", 1e-6), .weight_decay = number_of(a, "weight_decay", 0)};
+Optimiser adadelta(Fields& a) {
+    const AdadeltaUpdateSpec spec{.rho = a.real("rho", 0.9), .eps = a.real("eps", 1e-6), .weight_decay = a.real("weight_decay", 0)};
     return {2, {}, [=](const UpdateInputs& in) { return adadelta_update(in.p, in.g, in.lr, in.state[0], in.state[1], spec); }};
 }
 
-const std::map<std::string, std::function<Optimiser(const Json&)>, std::less<>>& optimisers() {
-    static const std::map<std::string, std::function<Optimiser(const Json&)>, std::less<>> table{
-        {"SGD", sgd},         {"Adam", [](const Json& a) { return adam(a, false); }}, {"AdamW", [](const Json& a) { return adam(a, true); }},
+const std::map<std::string, std::function<Optimiser(Fields&)>, std::less<>>& optimisers() {
+    static const std::map<std::string, std::function<Optimiser(Fields&)>, std::less<>> table{
+        {"SGD", sgd},         {"Adam", [](Fields& a) { return adam(a, false); }}, {"AdamW", [](Fields& a) { return adam(a, true); }},
         {"RMSprop", rmsprop}, {"Adagrad", adagrad},                                    {"Adadelta", adadelta}};
     return table;
 }
@@ -67,16 +68,24 @@ const std::map<std::string, std::function<Optimiser(const Json&)>, std::less<>>&
 bool is_optimiser(std::string_view op) { return optimisers().contains(op); }
 
 Json run_optimiser(const Json& json, const How& how) {
-    const Json attrs = json.value("attrs", Json::object());
-    const Optimiser optimiser = optimisers().at(json.at("op").get<std::string>())(attrs);
-    require<ArgumentError>(!flag_of(attrs, "maximize"), "maximize is not supported");
+    const std::string op = json.at("op").get<std::string>();
+    Fields attrs(json.value("attrs", Json::object()), op, "attribute"), fields(json, op, "field");
+    // The rate of each step is among the case's fields; the others say how PyTorch computes, not what.
+    attrs.note({"lr", "capturable", "differentiable", "foreach", "fused"});
+    const Optimiser optimiser = optimisers().at(op)(attrs);
+    const double sign = attrs.flag("maximize", false) ? -1 : 1;
+    attrs.finish();
+    fields.says("param0", "s('param'), 6 values");
+    fields.says("grad", "at step t (0-based): s('grad<t>') + 0.5*param");
+    require<ArgumentError>(fields.has("lr_per_step"), "{}: field 'lr_per_step' is missing", op);
+    const std::vector<double> rates = fields.reals("lr_per_step");
     constexpr std::int64_t size = 6;
 
     // Parameter and state live in the State; each step is one run of one compiled program that updates them, as in training.
     Graph graph;
     UpdateInputs in;
     in.p = graph.parameter("param", {size});
-    in.g = graph.input("grad", {size}) + 0.5 * in.p;
+    in.g = sign * (graph.input("grad", {size}) + 0.5 * in.p);
     in.lr = graph.input("lr", {});
     in.step = graph.input("step", {});
     Parameters parameters;
@@ -96,9 +105,9 @@ Json run_optimiser(const Json& json, const How& how) {
 
     Json trajectory = Json::array();
     std::int64_t t = 0;
-    for (const Json& lr : json.at("lr_per_step")) {
+    for (const double rate : rates) {
         std::map<std::string, Tensor> inputs{{"grad", image(fmt::format("grad{}", t), {size}).to(how.real())},
-                                             {"lr", Tensor::scalar(lr.get<double>(), how.real())},
+                                             {"lr", Tensor::scalar(rate, how.real())},
                                              {"step", Tensor::scalar(static_cast<double>(t + 1), how.real())}};
         std::map<std::string, Tensor> used;
         for (const auto& port : executable.inputs()) used[port.name] = inputs.at(port.name);
