@@ -6,10 +6,24 @@
 
 namespace fovea {
 
-Value rbf(const Value& x, const Value& codes, std::string_view name) {
+namespace {
+
+/// `layer` is who a message is about, `name` the node.
+Value distances(const Value& x, const Value& codes, std::string_view layer, std::string_view name) {
     require<ShapeError>(x.shape().rank() == 2 && codes.shape().rank() == 2 && x.shape()[1] == codes.shape()[1], "rbf '{}': features [N, F] go with codes [L, F]; got {} and {}",
-                        x.graph().path_of(name), x.shape(), codes.shape());
-    return sum(square(unsqueeze(x, 1) - codes), {.axes = {2}}, name.empty() ? "rbf" : name);
+                        x.graph().path_of(layer), x.shape(), codes.shape());
+    return sum(square(unsqueeze(x, 1) - codes), {.axes = {2}}, name);
+}
+
+}  // namespace
+
+Value rbf(const Value& x, const Value& codes, std::string_view name) { return distances(x, codes, name, name.empty() ? "rbf" : name); }
+
+Value rbf(const Value& x, const Value& codes, const Value& bias, std::string_view name) {
+    const std::string base(name.empty() ? "rbf" : name);
+    const Value squares = distances(x, codes, name, base + ".distances");
+    require<ShapeError>(bias.shape() == Shape{codes.shape()[0]}, "rbf '{}': bias must be [{}], got {}", x.graph().path_of(name), codes.shape()[0], bias.shape());
+    return add(squares, bias, base);
 }
 
 Value rbf(const Value& x, const RbfSpec& spec, std::string_view name) {
@@ -19,7 +33,8 @@ Value rbf(const Value& x, const RbfSpec& spec, std::string_view name) {
     Init init;
     init.kind = Init::Kind::values;
     init.values = spec.codes.to(DType::f32);
-    return rbf(x, graph.parameter(base + ".weight", spec.codes.shape(), init, spec.trainable), base);
+    const Value codes = graph.parameter(base + ".weight", spec.codes.shape(), init, spec.trainable);
+    return spec.bias ? rbf(x, codes, graph.parameter(base + ".bias", {spec.codes.shape()[0]}), base) : rbf(x, codes, base);
 }
 
 void register_rbf(OpRegistry&) {}  // composed

@@ -102,6 +102,26 @@ TEST(Rbf, IsTheSquaredDistanceToEachCode) {
     }
 }
 
+TEST(Rbf, ABiasPerUnitIsAddedToTheDistance) {
+    const Tensor x = Tensor::of<double>({1, 2, 0, -1}, {2, 2}), codes = Tensor::of<double>({1, 1, -1, 1, 0, 0}, {3, 2}), bias = Tensor::of<double>({0, -2, 0.5}, {3});
+    EXPECT_EQ(values_of(test::evaluate([](Graph&, const auto& v) { return rbf(v[0], v[1], v[2]); }, {x, codes, bias})), (std::vector<double>{1, 3, 5.5, 5, 3, 1.5}));
+    expect_gradients([](Graph&, const auto& v) { return rbf(v[0], v[1], v[2]); }, {filled({2, 5}, "x"), filled({3, 5}, "codes"), filled({3}, "bias")});
+    // Of LeNet-5's last layer books give 840 or 850 parameters: without biases and with them.
+    for (const bool trainable : {false, true}) {
+        Graph graph;
+        const Value y = rbf(graph.input("x", {dynamic, 84}), {.codes = filled({10, 84}, "bitmaps"), .trainable = trainable, .bias = true}, "output");
+        EXPECT_EQ(y.shape(), (Shape{dynamic, 10}));
+        EXPECT_EQ(y.path(), "output");
+        EXPECT_EQ(graph.trainable_scalars(), trainable ? 850 : 10);
+        EXPECT_EQ(graph.find_parameter("output.bias")->type.shape, (Shape{10}));
+        EXPECT_EQ(graph.find_parameter("output.bias")->init.kind, Init::Kind::zeros);
+        graph.verify();
+    }
+    Graph graph;
+    const Value features = graph.input("x", {dynamic, 5}), three = graph.input("codes", {3, 5}), two = graph.input("bias", {2});
+    EXPECT_EQ(test::message_of<ShapeError>([&] { (void)rbf(features, three, two, "units"); }), "rbf 'units': bias must be [3], got [2]");
+}
+
 TEST(SqueezeExcite, DeclaresTheTwoConvolutionsOfTorchvision) {
     Graph graph;
     const Value y = squeeze_excite(graph.input("x", {dynamic, 16, 5, 7}), {.squeeze = 4, .gate = SqueezeExciteSpec::Gate::hard_sigmoid}, "block.se");

@@ -108,9 +108,13 @@ Value squeeze_excite(const Value& x, const SqueezeExciteSpec& spec, std::string_
 struct RbfSpec {
     Tensor codes;            ///< [L, F]
     bool trainable = false;  ///< LeNet-5's are fixed
+    bool bias = false;       ///< a trained number per unit is added to its distance; it starts at 0
 };
-/// Squared distances of features [N, F] to the codes: [N, L]. Parameter "<name>.weight".
+/// Squared distances of features [N, F] to the codes: [N, L]. Parameters "<name>.weight" [L, F] and, with a bias, "<name>.bias" [L].
+/// LeNet-5's units are 10 codes of 84 fixed numbers without bias: 840, none of them trained (LeCun et al. 1998). Tables that list the layer
+/// with 850 count a bias for each unit as well.
 Value rbf(const Value& x, const RbfSpec& spec, std::string_view name = {});
 Value rbf(const Value& x, const Value& codes, std::string_view name = {});
+Value rbf(const Value& x, const Value& codes, const Value& bias, std::string_view name = {});
 
 }  // namespace fovea
