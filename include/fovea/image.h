@@ -110,6 +110,24 @@ inline constexpr std::int64_t text_height = 8;
 /// Each pixel becomes factor x factor pixels.
 [[nodiscard]] Image enlarge(const Image& image, int factor);
 
+// ---- boxes at a network's input size --------------------------------------------------------
+
+/// How R-CNN fits a box into a square. Girshick et al. 2014, arXiv:1311.2524, appendix A, fig. 7.
+enum class BoxShape : std::uint8_t {
+    warp,         ///< width and height each to the size, whatever that does to shapes: the paper's own
+    square,       ///< the tightest square around it, with what else lies there
+    bare_square,  ///< the same without: only the box and its context are shown, the rest is mean
+};
+struct WarpBoxSpec {
+    std::int64_t size = 227;
+    std::int64_t context = 16;  ///< pixels of the result around the box that show its surroundings
+    BoxShape shape = BoxShape::warp;
+    Colour mean;                ///< what lies outside the image: nothing, once the network's mean is taken off
+    Filter filter = Filter::bilinear;
+};
+/// The box and `context` around it as size x size pixels. Throws ArgumentError for a box that has no pixel of the image.
+[[nodiscard]] Image warp_box(const Image& image, const PixelRect& box, const WarpBoxSpec& spec);
+
 // ---- pixels -> network input ----------------------------------------------------------------
 
 /// How a network wants its pictures; it travels with the model's card or run. In this order: resize, crop, channels, then

@@ -4,19 +4,9 @@
 
 #include "core/text.h"
 #include "image/colour.h"
+#include "image/reflect.h"
 
 namespace fovea {
-
-namespace {
-
-/// Index `i` mirrored at the edges of [0, size), which are not repeated.
-std::int64_t reflected(std::int64_t i, std::int64_t size) {
-    if (size == 1) return 0;
-    const std::int64_t period = 2 * (size - 1), at = ((i % period) + period) % period;
-    return at < size ? at : period - at;
-}
-
-}  // namespace
 
 std::vector<float> gaussian_kernel(std::int64_t size, double sigma) {
     const std::int64_t radius = size / 2;
