@@ -165,6 +165,13 @@ private:
 /// FNV-1a, 64 bit: turns a name into an Rng stream.
 [[nodiscard]] std::uint64_t hash_name(std::string_view name);
 
+// ---- files ----------------------------------------------------------------------------------
+
+/// Replaces the file at `path` in one step: a temporary name in the same directory, fsync, rename. A reader, or a machine that
+/// loses power, sees the old bytes or the new ones. Throws Error naming the path and the system's reason; the old file stays.
+/// Of a symbolic link the file it names is replaced; a device or a pipe is written to.
+void write_file_atomically(const std::string& path, std::string_view bytes);
+
 // ---- threads --------------------------------------------------------------------------------
 
 /// Number of threads computations use from now on (>= 1). The result never depends on it, only the time.

@@ -16,12 +16,6 @@ namespace fovea {
 /// What a weights file says besides its tensors: strings by key.
 using Metadata = std::map<std::string, std::string, std::less<>>;
 
-// ---- files ----------------------------------------------------------------------------------
-
-/// Replaces the file at `path` in one step: a temporary name in the same directory, fsync, rename. A reader, or a machine that
-/// loses power, sees the old bytes or the new ones. Throws Error naming the path and the system's reason; the old file stays.
-void write_file_atomically(const std::string& path, std::string_view bytes);
-
 // ---- safetensors ----------------------------------------------------------------------------
 
 /// f32, f64, i32, i64, u8 as they are; f16 and bf16 become f32, bool becomes u8. In the order of the file's header.

@@ -21,7 +21,8 @@ constexpr std::size_t own_piece_bytes = std::size_t{1} << 20;
 MappedFile::MappedFile(const std::string& path) : path_(path), file_(std::make_shared<const Descriptor>(::open(path.c_str(), O_RDONLY | O_CLOEXEC))) {
     require<Error>(file_->get() >= 0, "read '{}': {}", path, std::strerror(errno));
     struct stat info {};
-    require<Error>(::fstat(file_->get(), &info) == 0, "read '{}': {}", path, std::strerror(errno));
+    const bool is_known = ::fstat(file_->get(), &info) == 0;  // before the message, which asks for errno
+    require<Error>(is_known, "read '{}': {}", path, std::strerror(errno));
     require<Error>(S_ISREG(info.st_mode), "read '{}': not a regular file", path);
     size_ = static_cast<std::size_t>(info.st_size);
     if (size_ == 0) return;

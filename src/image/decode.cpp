@@ -1,7 +1,4 @@
 // Which codec reads these bytes, and the files around them.
-#include <fstream>
-#include <cstdio>
-
 #include "core/file.h"
 #include "core/text.h"
 #include "image/codecs.h"
@@ -49,18 +46,7 @@ Image read_image(const std::filesystem::path& path, int channels, const DecodeLi
 
 void write_png(const std::filesystem::path& path, const Image& image) {
     const auto bytes = encode_png(image);
-    std::filesystem::path temporary = path;
-    temporary += ".partial";
-    std::ofstream file(temporary, std::ios::binary | std::ios::trunc);
-    file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
-    file.close();
-    std::error_code error;
-    if (file.good()) std::filesystem::rename(temporary, path, error);
-    if (!file.good() || error) {
-        std::error_code ignored;
-        std::filesystem::remove(temporary, ignored);
-        fail<Error>("write '{}': {}", path.string(), error ? error.message() : "cannot be written (no such directory, no permission or disk full)");
-    }
+    write_file_atomically(path.string(), {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
 }  // namespace fovea
