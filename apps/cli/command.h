@@ -69,6 +69,7 @@ void add_rf(CLI::App& app);
 void add_table(CLI::App& app);
 void add_errata(CLI::App& app);
 void add_graph(CLI::App& app);
+void add_autodiff(CLI::App& app);
 void add_filters(CLI::App& app);
 void add_convert(CLI::App& app);
 void add_export(CLI::App& app);

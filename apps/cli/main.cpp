@@ -3,7 +3,9 @@
 // Exit codes: 0 done, 1 it failed, 2 it was asked wrongly. Either way one line on stderr says what and how to put it right.
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <new>
 #include <string>
@@ -49,6 +51,7 @@ int run(int argc, char** argv) {
     cli::add_rf(app);
     cli::add_table(app);
     cli::add_graph(app);
+    cli::add_autodiff(app);
     cli::add_filters(app);
     cli::add_errata(app);
     cli::add_convert(app);
@@ -64,7 +67,9 @@ int run(int argc, char** argv) {
             return 2;
         }
         app.parse(argc, argv);  // runs the command's callback
-        return std::fflush(stdout) == 0 ? 0 : 1;
+        if (std::fflush(stdout) == 0 && !std::ferror(stdout)) return 0;
+        fmt::print(stderr, "{}: write to standard output: {}; what was printed is not complete\n", command_of(app), std::strerror(errno));
+        return 1;
     } catch (const CLI::Success& wanted) {  // --help, --version
         return app.exit(wanted);
     } catch (const CLI::RuntimeError& ended) {  // a command that has said what was wrong itself

@@ -6,6 +6,8 @@
 #include "fovea/core.h"
 #include "fovea/data.h"
 #include "fovea/explain.h"
+#include "fovea/explain/autodiff.h"
+#include "fovea/explain/reliability.h"
 #include "fovea/explain/robustness.h"
 #include "fovea/graph.h"
 #include "fovea/image.h"
@@ -20,3 +22,4 @@
 #include "fovea/studies.h"
 #include "fovea/tasks.h"
 #include "fovea/train.h"
+#include "fovea/train/svm.h"

@@ -20,6 +20,8 @@ namespace fovea {
 /// Forward mode: the directional derivative of `y` when each x moves along its tangent (same shape as x). One pass per input direction.
 /// Built as the transpose of the reverse pass (J v = d/du <J^T u, v>), so an op needs one rule for both modes.
 [[nodiscard]] Value jvp(const Value& y, std::span<const Value> xs, std::span<const Value> tangents);
+/// The same of several values in one pass, those on the way to others among them; zeros where a value depends on no x.
+[[nodiscard]] std::vector<Value> jvp(std::span<const Value> ys, std::span<const Value> xs, std::span<const Value> tangents);
 
 /// Copies nodes of one graph into another, op by op, so that a pass only writes down what it changes.
 class Rewriter {

@@ -17,7 +17,7 @@ namespace {
 const std::set<std::string, std::less<>>& elementary_ops() {
     static const std::set<std::string, std::less<>> ops{
         "input", "parameter", "constant",                                                                              // sources
-        "add", "subtract", "multiply", "divide", "exp", "log", "sqrt", "pow", "erf", "abs", "sign", "maximum", "minimum",  // arithmetic
+        "add", "subtract", "multiply", "divide", "exp", "log", "sin", "cos", "sqrt", "pow", "erf", "abs", "sign", "maximum", "minimum",  // arithmetic
         "greater", "greater_equal", "in_range", "where", "one_hot",                                                    // choices
         "sum", "max_over",                                                                                             // reductions
         "unfold", "reshape", "reshape_to", "transpose", "slice", "concat", "pad", "expand_to", "flip", "per_channel", "kept_shape", "channel_shuffle",  // moves

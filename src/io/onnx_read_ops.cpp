@@ -411,6 +411,8 @@ void add_layer_rules(std::map<std::string, ReadRule, std::less<>>& rules) {
         {"Sign", unary<sign>},
         {"Exp", unary<fovea::exp>},
         {"Log", unary<fovea::log>},
+        {"Sin", unary<fovea::sin>},
+        {"Cos", unary<fovea::cos>},
         {"Sqrt", unary<fovea::sqrt>},
         {"Reciprocal", [](const ReadNode& n) { n.set(op_name(n.value(0).node()) == "sqrt" ? rsqrt(n.value(0).node().inputs[0], n.path()) : pow(n.value(0), -1, n.path())); }},
         {"Erf", unary<fovea::erf>},

@@ -430,6 +430,8 @@ const std::map<std::string, OnnxRule, std::less<>>& onnx_rules() {
         {"log_softmax", [](const OnnxNode& n) { n.out("LogSoftmax", {n.in(0)}, {{"axis", n.attrs().integer("axis")}}); }},
         {"exp", plain("Exp")},
         {"log", plain("Log")},
+        {"sin", plain("Sin")},
+        {"cos", plain("Cos")},
         {"sqrt", plain("Sqrt")},
         {"rsqrt", [](const OnnxNode& n) { n.out("Reciprocal", {n.via("Sqrt", {n.in(0)})}); }},
         {"square", [](const OnnxNode& n) { n.out("Mul", {n.in(0), n.in(0)}); }},

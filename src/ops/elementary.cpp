@@ -1,4 +1,4 @@
-// The elementary functions gradients are written in: powers, exponentials, signs, comparisons, choices.
+// The elementary functions gradients are written in: powers, exponentials, waves, signs, comparisons, choices.
 #include <cmath>
 #include <numbers>
 
@@ -11,6 +11,8 @@ namespace fovea {
 
 Value exp(const Value& x, std::string_view name) { return x.graph().add("exp", {x}, {}, name); }
 Value log(const Value& x, std::string_view name) { return x.graph().add("log", {x}, {}, name); }
+Value sin(const Value& x, std::string_view name) { return x.graph().add("sin", {x}, {}, name); }
+Value cos(const Value& x, std::string_view name) { return x.graph().add("cos", {x}, {}, name); }
 Value sqrt(const Value& x, std::string_view name) { return x.graph().add("sqrt", {x}, {}, name); }
 Value rsqrt(const Value& x, std::string_view name) { return x.graph().add("rsqrt", {x}, {}, name); }
 Value square(const Value& x, std::string_view name) { return x.graph().add("square", {x}, {}, name); }
@@ -55,6 +57,8 @@ Values no_gradient(const Grad& g) { return Values(static_cast<std::size_t>(g.inp
 void register_elementary(OpRegistry& ops) {
     ops.add(unary_op("exp", [](auto x) { return std::exp(x); }, [](const Grad& g) -> Values { return g.dy() * g.y(); }));
     ops.add(unary_op("log", [](auto x) { return std::log(x); }, [](const Grad& g) -> Values { return g.dy() / g.x(); }));
+    ops.add(unary_op("sin", [](auto x) { return std::sin(x); }, [](const Grad& g) -> Values { return g.dy() * cos(g.x()); }));
+    ops.add(unary_op("cos", [](auto x) { return std::cos(x); }, [](const Grad& g) -> Values { return -(g.dy() * sin(g.x())); }));
     ops.add(unary_op("sqrt", [](auto x) { return std::sqrt(x); }, [](const Grad& g) -> Values { return 0.5 * g.dy() / g.y(); }));
     ops.add(unary_op("rsqrt", [](auto x) { return 1 / std::sqrt(x); }, [](const Grad& g) -> Values { return -0.5 * g.dy() * (g.y() / g.x()); }, 2));
     ops.add(unary_op("square", [](auto x) { return x * x; }, [](const Grad& g) -> Values { return 2.0 * g.dy() * g.x(); }));

@@ -132,20 +132,27 @@ std::vector<Value> gradients(std::span<const Value> ys, std::span<const Value> x
 
 std::vector<Value> gradients(const Value& y, std::span<const Value> xs, const Value& cotangent) { return gradients({&y, 1}, xs, {&cotangent, 1}); }
 
-Value jvp(const Value& y, std::span<const Value> xs, std::span<const Value> tangents) {
+std::vector<Value> jvp(std::span<const Value> ys, std::span<const Value> xs, std::span<const Value> tangents) {
     require<ArgumentError>(xs.size() == tangents.size(), "jvp: {} inputs but {} tangents", xs.size(), tangents.size());
-    Graph& graph = y.graph();
+    if (ys.empty()) return {};
+    Graph& graph = ys.front().graph();
+    const auto zero_like = [&](const Value& y) { return expand_to(scalar(graph, 0.0), y); };
     // g(u) = J^T u is linear in u whatever u is: zeros will do as the point at which it is differentiated again.
-    const Value u = expand_to(scalar(graph, 0.0), y);
-    const std::vector<Value> g = gradients(y, xs, u);
+    std::vector<Value> us;
+    for (const Value& y : ys) us.push_back(zero_like(y));
+    const std::vector<Value> g = gradients(ys, xs, us);
     std::vector<Value> outputs, directions;
     for (std::size_t i = 0; i < g.size(); ++i) {
         if (g[i].is_empty()) continue;
         outputs.push_back(g[i]);
         directions.push_back(tangents[i]);
     }
-    const Value result = outputs.empty() ? Value{} : gradients(outputs, {&u, 1}, directions).front();
-    return result.is_empty() ? expand_to(scalar(graph, 0.0), y) : result;
+    std::vector<Value> result = outputs.empty() ? std::vector<Value>(ys.size()) : gradients(outputs, us, directions);
+    for (std::size_t i = 0; i < ys.size(); ++i)
+        if (result[i].is_empty()) result[i] = zero_like(ys[i]);
+    return result;
 }
+
+Value jvp(const Value& y, std::span<const Value> xs, std::span<const Value> tangents) { return jvp(std::span(&y, 1), xs, tangents).front(); }
 
 }  // namespace fovea

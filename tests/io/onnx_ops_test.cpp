@@ -73,6 +73,8 @@ void add_arithmetic(OpsNetwork& n) {
     n.add("identity", scale_shift(x, 1, 0));
     n.add("exp", exp(x));
     n.add("log", log(abs(x) + 0.5));
+    n.add("sin", sin(x));
+    n.add("cos", cos(x));
     n.add("sqrt", sqrt(abs(x)));
     n.add("rsqrt", rsqrt(abs(x) + 0.5));
     n.add("square", square(x));

@@ -57,6 +57,8 @@ const std::vector<Activation>& all() {
         {"tanhshrink", [](const Value& x) { return tanhshrink(x); }, [](double x) { return x - std::tanh(x); }, [](double x) { return std::tanh(x) * std::tanh(x); }},
         {"threshold", [](const Value& x) { return threshold(x, {.threshold = 1, .value = -3}); }, [](double x) { return x > 1 ? x : -3; }, [](double x) { return x > 1 ? 1 : 0; }, {1}},
         {"exp", [](const Value& x) { return exp(x); }, [](double x) { return std::exp(x); }, [](double x) { return std::exp(x); }},
+        {"sin", [](const Value& x) { return sin(x); }, [](double x) { return 2 * std::sin(x / 2) * std::cos(x / 2); }, [](double x) { return 1 - 2 * std::pow(std::sin(x / 2), 2); }},
+        {"cos", [](const Value& x) { return cos(x); }, [](double x) { return 1 - 2 * std::pow(std::sin(x / 2), 2); }, [](double x) { return -2 * std::sin(x / 2) * std::cos(x / 2); }},
         {"square", [](const Value& x) { return square(x); }, [](double x) { return x * x; }, [](double x) { return 2 * x; }},
         {"abs", [](const Value& x) { return abs(x); }, [](double x) { return std::abs(x); }, [](double x) { return (x > 0) - (x < 0); }, {0}},
         {"erf", [](const Value& x) { return erf(x); }, [](double x) { return 2 * normal_cdf(x * std::sqrt(2.0)) - 1; },

@@ -34,6 +34,9 @@ inline Value operator-(const Value& a) { return scale_shift(a, -1, 0); }
 
 Value exp(const Value& x, std::string_view name = {});
 Value log(const Value& x, std::string_view name = {});
+/// x in radians
+Value sin(const Value& x, std::string_view name = {});
+Value cos(const Value& x, std::string_view name = {});
 Value sqrt(const Value& x, std::string_view name = {});
 /// 1 / sqrt(x)
 Value rsqrt(const Value& x, std::string_view name = {});
