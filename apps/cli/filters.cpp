@@ -48,16 +48,19 @@ void filters(const FilterArguments& a) {
     const Parameters parameters = weights_of(a);
     const std::string name = filter_name(parameters, a.layer);
     const Tensor& weights = parameters.at(name);
-    const Image grid = filter_grid(weights, a.grid);
+    FilterGridSpec spec = a.grid;
+    if (spec.towers == 0) spec.towers = towers_of(parameters, name);
+    const Image grid = filter_grid(weights, spec);
     write_png(a.out, grid);
-    if (a.common.json) print_document({{"command", "filters"}, {"parameter", name}, {"shape", weights.shape().dims()}, {"out", a.out}, {"width", grid.width}, {"height", grid.height}});
-    else fmt::print("{} {}: {} x {} pixels in {}\n", name, weights.shape().str(), grid.width, grid.height, a.out);
+    if (a.common.json) print_document({{"command", "filters"}, {"parameter", name}, {"shape", weights.shape().dims()}, {"towers", spec.towers}, {"out", a.out}, {"width", grid.width}, {"height", grid.height}});
+    else fmt::print("{} {}{}: {} x {} pixels in {}\n", name, weights.shape().str(), spec.towers > 1 ? fmt::format(", {} towers", spec.towers) : "", grid.width, grid.height, a.out);
 }
 
 }  // namespace
 
 void add_filters(CLI::App& app) {
     auto a = std::make_shared<FilterArguments>();
+    a->grid.towers = 0;
     CLI::App* command = app.add_subcommand("filters", "The filters of a convolution as a picture");
     command->add_option("source", a->source, "A run, a weights file, or a name of 'fovea models'")->required();
     command->add_option("--model", a->model, "What the weights are of, where the file does not say");
@@ -65,6 +68,7 @@ void add_filters(CLI::App& app) {
     command->add_option("--out", a->out, "PNG file");
     command->add_option("--columns", a->grid.columns, "Tiles in a row")->check(CLI::Range(0, 100'000));
     command->add_option("--scale", a->grid.scale, "Pixels per weight")->check(CLI::Range(0, 100));
+    command->add_option("--towers", a->grid.towers, "Parts of the filters one above the other (0: the halves of a first layer whose readers see one each, as in alexnet_2012)")->check(CLI::Range(0, 10'000));
     a->common.add_to(*command);
     command->callback([a] { filters(*a); });
 }

@@ -238,10 +238,14 @@ struct FilterGridSpec {
     std::int64_t columns = 0;  ///< 0: about as many as rows
     int scale = 0;             ///< pixels per weight; 0: so that a filter has about 32
     int gap = 2;
+    std::int64_t towers = 1;   ///< equal parts of the filters, one above the other with a line between, in about twice as many columns as rows
 };
 /// The filters [K, C, R, S] of a convolution as tiles, each stretched to 0..255: in colour for three channels, else in grey, each
 /// channel a tile of its own. Throws ShapeError for anything that is not rank 4.
 [[nodiscard]] Image filter_grid(const Tensor& weights, const FilterGridSpec& spec = {});
+/// Into how many towers the first convolution's filters part, as in AlexNet of 2012 (Krizhevsky et al. 2012, fig. 3): 2 where `name` is the first
+/// parameter of rank 4 and the filters of the next see half of its channels each, else 1.
+[[nodiscard]] std::int64_t towers_of(const Parameters& parameters, std::string_view name);
 
 // ---- errata ---------------------------------------------------------------------------------
 

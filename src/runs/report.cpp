@@ -5,6 +5,7 @@
 #include "fovea/image.h"
 #include "fovea/io.h"
 #include "explain/chart.h"
+#include "fovea/explain/reliability.h"
 #include "runs/text.h"
 
 namespace fovea {
@@ -15,7 +16,7 @@ constexpr const char* style =
     "body{font-family:sans-serif;margin:24px auto;max-width:1040px;color:#222;line-height:1.4}h1{margin:0 0 4px}h2{margin:28px 0 8px;border-bottom:1px solid #ddd}"
     "table{border-collapse:collapse;font-size:13px}td,th{padding:2px 12px 2px 0;text-align:left;vertical-align:top}.n{text-align:right;font-variant-numeric:tabular-nums}"
     ".row{display:flex;flex-wrap:wrap;gap:16px}.tile{font-size:11px;width:112px}.tile img,.pixels{image-rendering:pixelated}.tile img{max-width:108px;max-height:108px}"
-    ".muted{color:#666}.big{font-size:20px;font-weight:bold}pre{background:#f6f6f6;padding:10px;overflow:auto;font-size:12px}svg{max-width:100%;height:auto}";
+    ".muted{color:#666}.big{font-size:20px;font-weight:bold}pre{background:#f6f6f6;padding:10px;overflow:auto;font-size:12px}div>svg{max-width:100%;height:auto}";
 
 std::string base64(const std::vector<std::byte>& bytes) {
     constexpr std::string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -180,6 +181,14 @@ std::string confusion_cells(const RunRecord& run, const ConfusionMatrix& matrix,
     return svg + "</svg>\n";
 }
 
+/// Empty for runs of a fovea that did not measure it.
+std::string reliability(const RunRecord& run) {
+    const Reliability& found = run.evaluation->reliability;
+    if (found.images() == 0) return {};
+    return fmt::format("<div>{}<p class=\"muted\" style=\"max-width:360px\">Calibration: of answers with a probability of p, a share of p should be right. Expected error {}, largest {}; Brier score {}.</p></div>\n",
+                       reliability_chart(found), percent_text(found.expected_error()), percent_text(found.largest_error()), number_text(found.brier()));
+}
+
 std::string confusion(const RunRecord& run) {
     if (!run.evaluation) return {};
     const ConfusionMatrix& matrix = run.evaluation->confusion;
@@ -204,7 +213,7 @@ std::string confusion(const RunRecord& run) {
             html += fmt::format("<tr><td>{}</td><td>{}</td><td class=\"n\">{}</td></tr>\n", markup_escaped(class_name(run, pair.label)), markup_escaped(class_name(run, pair.predicted)), with_commas(pair.count));
         html += "</table>\n";
     }
-    html += "</div>\n<details><summary>by class</summary><table><tr><th>class</th><th class=\"n\">pictures</th><th class=\"n\">recognised</th><th class=\"n\">answers that are right</th></tr>\n";
+    html += reliability(run) + "</div>\n<details><summary>by class</summary><table><tr><th>class</th><th class=\"n\">pictures</th><th class=\"n\">recognised</th><th class=\"n\">answers that are right</th></tr>\n";
     const std::vector<double> recall = matrix.recall(), precision = matrix.precision();
     for (std::size_t i = 0; i < recall.size(); ++i)
         html += fmt::format("<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>\n", markup_escaped(class_name(run, static_cast<std::int64_t>(i))), with_commas(totals[i]),
@@ -243,7 +252,7 @@ std::string filters(const RunRecord& run) {
         if (weight.shape().rank() != 4 || name.starts_with(optimizer_prefix)) continue;
         if (weight.elements() / (weight.shape()[2] * weight.shape()[3]) > 4096) return {};  // no first layer of a network for pictures
         return fmt::format("<h2>Filters of the first layer</h2>\n<p class=\"muted\">{} {}, each stretched from its least to its largest weight.</p>\n", markup_escaped(name), markup_escaped(weight.shape().str())) +
-               picture(filter_grid(weight), name);
+               picture(filter_grid(weight, {.towers = towers_of(parameters, name)}), name);
     }
     return {};
 }
