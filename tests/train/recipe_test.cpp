@@ -196,6 +196,31 @@ std::vector<std::string> shipped_names() {
 }
 INSTANTIATE_TEST_SUITE_P(All, ShippedRecipe, testing::ValuesIn(shipped_names()), [](const auto& kind) { return kind.param; });
 
+// G04, G07: Krizhevsky et al. 2012, sec. 4.1; Simonyan, Zisserman 2014, sec. 3.1.
+TEST(Recipe, AlexNetsAndVggsPicturesAreChangedAsTheirPapersDid) {
+    const auto steps_of = [](const char* name) {
+        std::vector<std::string> names;
+        for (const AugmentStep& step : load_recipe(name).augment) names.emplace_back(name_of(step));
+        return names;
+    };
+    EXPECT_EQ(steps_of("alexnet"), (std::vector<std::string>{"random_crop", "random_horizontal_flip", "pca_lighting"}));
+    for (const char* name : {"vgg11", "vgg16_staged"}) {
+        EXPECT_EQ(steps_of(name), (std::vector<std::string>{"random_resize", "random_crop", "random_horizontal_flip", "pca_lighting"}));
+        const Augment steps = load_recipe(name).augment;
+        EXPECT_EQ(std::get<RandomResize>(steps[0]), (RandomResize{.min_size = 256, .max_size = std::string(name) == "vgg11" ? 256 : 512}));  // table 3: A saw one scale
+        EXPECT_EQ(std::get<PcaLighting>(steps[3]).sigma, 0.1);
+        // The picture as it is in its file, 400 x 300, to the network's input.
+        Annotated picture{.image = Image(400, 300, 3, 90)};
+        augment(picture, {steps[0]}, {.width = 224, .height = 224}, {.seed = 1});
+        EXPECT_GE(picture.image.height, 256);
+        EXPECT_LE(picture.image.height, 512);
+        EXPECT_EQ(picture.image.width, picture.image.height * 4 / 3);
+        augment(picture, {steps[1], steps[2], steps[3]}, {.width = 224, .height = 224}, {.seed = 1});
+        EXPECT_EQ(picture.image.width, 224);
+        EXPECT_EQ(picture.image.height, 224);
+    }
+}
+
 TEST(Recipe, TheStagedVggTakesWhatThePaperTakes) {
     const Recipe recipe = load_recipe("vgg16_staged");
     Parameters given;
