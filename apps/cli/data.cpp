@@ -17,6 +17,7 @@ struct DataArguments {
     Common common;
     std::string data, out, split = "train", prefix;
     double shard_mib = 256;
+    bool keeps_order = false, overwrite = false;
     std::int64_t show = 10;
 };
 
@@ -44,9 +45,21 @@ private:
 void pack(const DataArguments& a) {
     const DatasetPtr data = open_dataset(a.data, split_of(a.split));
     Counter progress("packed", data->size());
-    const std::int64_t count = write_shards(*data, a.out, a.prefix.empty() ? a.split : a.prefix, static_cast<std::size_t>(a.shard_mib * 1024 * 1024), [&](std::int64_t done) { progress(done); });
-    if (a.common.json) return print_document({{"out", a.out}, {"shards", count}, {"pictures", data->size()}, {"classes", data->classes()}});
-    fmt::print("{} pictures of {} in {} shard{}: 'fovea train MODEL --data shards:{}'\n", commas(data->size()), data->name(), count, count == 1 ? "" : "s", a.out);
+    const PackReport report = write_shards(*data, a.out, {.prefix = a.prefix.empty() ? a.split : a.prefix,
+                                                          .shard_bytes = static_cast<std::size_t>(a.shard_mib * 1024 * 1024),
+                                                          .shuffle = !a.keeps_order,
+                                                          .seed = a.common.seed,
+                                                          .overwrite = a.overwrite,
+                                                          .on_picture = [&](std::int64_t done) { progress(done); }});
+    if (data->has_tags() || !own_weights(*data).empty()) note(fmt::format("a shard holds one class for each picture: further classes and weights of '{}' are not in them", data->name()));
+    const std::vector<std::string> damaged = data->damaged();
+    constexpr std::size_t most_named = 20;
+    for (std::size_t i = 0; i < std::min(damaged.size(), most_named); ++i) note(damaged[i] + "; left out");
+    if (damaged.size() > most_named) note(fmt::format("... and {} more; 'fovea data verify {}' names all", damaged.size() - most_named, a.data));
+    if (a.common.json)
+        return print_document({{"out", a.out}, {"shards", report.shards}, {"pictures", report.pictures}, {"skipped", report.skipped}, {"damaged", damaged}, {"classes", data->classes()}});
+    fmt::print("{} pictures of {} in {} shard{}{}: 'fovea train MODEL --data shards:{}'\n", commas(report.pictures), data->name(), report.shards, report.shards == 1 ? "" : "s",
+               report.skipped ? fmt::format(", {} left out", commas(report.skipped)) : "", a.out);
 }
 
 void verify_data(const DataArguments& a) {
@@ -60,7 +73,7 @@ void verify_data(const DataArguments& a) {
         Json duplicates = Json::array();
         for (const auto& [picture, earlier] : report.duplicates) duplicates.push_back({data->key(picture), data->key(earlier)});
         print_document({{"data", data->name()}, {"pictures", report.pictures}, {"readable", report.readable}, {"classes", counts}, {"least", {report.least_width, report.least_height}},
-                        {"most", {report.most_width, report.most_height}}, {"damaged", report.damaged}, {"duplicates", duplicates}});
+                        {"most", {report.most_width, report.most_height}}, {"damaged", report.damaged}, {"faults", report.faults}, {"duplicates", duplicates}});
     } else {
         fmt::print("{}: {} pictures, {} readable, {}x{} to {}x{} pixels\n\n", data->name(), commas(report.pictures), commas(report.readable), report.least_width, report.least_height,
                    report.most_width, report.most_height);
@@ -77,10 +90,15 @@ void verify_data(const DataArguments& a) {
             for (std::size_t i = 0; i < std::min(items.size(), static_cast<std::size_t>(a.show)); ++i) fmt::print("  {}\n", text(items[i]));
             if (items.size() > static_cast<std::size_t>(a.show)) fmt::print("  ... and {} more (--show)\n", items.size() - static_cast<std::size_t>(a.show));
         };
+        list(report.faults, report.faults.size() == 1 ? "fault of the files that hold them" : "faults of the files that hold them", [](const std::string& message) { return message; });
         list(report.damaged, "damaged", [](const std::string& message) { return message; });
         list(report.duplicates, "with the same pixels as an earlier one", [&](const auto& pair) { return fmt::format("{} = {}", data->key(pair.first), data->key(pair.second)); });
     }
-    if (!report.damaged.empty()) throw Error(fmt::format("{} of {} pictures of '{}' are damaged", report.pictures - report.readable, report.pictures, data->name()));
+    for (const std::string& text : data->notes()) note(text);
+    const std::string faults = report.faults.empty() ? "" : fmt::format("{} fault{} of the files that hold the pictures of '{}'", report.faults.size(), report.faults.size() == 1 ? "" : "s", data->name());
+    const auto damaged = report.pictures - report.readable;
+    if (damaged > 0) throw Error(fmt::format("{} of {} pictures of '{}' are damaged{}{}", damaged, report.pictures, data->name(), faults.empty() ? "" : "; ", faults));
+    if (!faults.empty()) throw Error(fmt::format("{}; the {} pictures that are left are whole", faults, report.pictures));
 }
 
 }  // namespace
@@ -101,9 +119,11 @@ void add_data(CLI::App& app) {
     packing->add_option("--out", p->out, "Folder of the shards")->required();
     packing->add_option("--shard-size", p->shard_mib, "MiB of pictures in a shard")->check(CLI::PositiveNumber);
     packing->add_option("--prefix", p->prefix, "Shards are PREFIX-000000.tar ... (the split's name)");
-    const auto [looking, v] = add("verify", "Decode every picture: counts, sizes, damaged ones, duplicates; fails when one is damaged", verify_data);
+    packing->add_flag("--no-shuffle", p->keeps_order, "Keep the data set's order, which for a folder is that of its classes, instead of a random one by --seed");
+    packing->add_flag("--overwrite", p->overwrite, "Replace the PREFIX-*.tar of --out once the new ones are whole");
+    const auto [looking, v] = add("verify", "Decode every picture: counts, sizes, damaged ones, faults of the files that hold them, duplicates; fails when there is damage", verify_data);
     add_data_preview(*data);
-    looking->add_option("--show", v->show, "Damaged pictures and duplicates to print")->check(CLI::NonNegativeNumber);
+    looking->add_option("--show", v->show, "Faults, damaged pictures and duplicates to print")->check(CLI::NonNegativeNumber);
 }
 
 }  // namespace fovea::cli

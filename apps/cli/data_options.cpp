@@ -1,5 +1,7 @@
 #include "data_options.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -14,7 +16,9 @@ void add_data_options(CLI::App& command, const std::function<void(const std::str
     const auto flag = [&](const std::string& name, const std::string& key, const std::string& value, const std::string& help) {
         command.add_flag_callback(name, [set, key, value] { set(key, value); }, help);
     };
-    setting("--data", "data", "DATASET: fashion-mnist, mnist:DIR, cifar10:DIR, cifar100:DIR, folder:DIR");
+    std::string kinds = "DATASET, one of";
+    for (const auto& [name, line] : dataset_names()) kinds += "\n  " + line;
+    setting("--data", "data", kinds);
     setting("--val", "validation", "Another data set to test on (default: the test part of --data)");
     setting("--val-split", "val_split", "Share of the training pictures to hold out and test on, by a hash of their names")->check(CLI::Range(0.0, 1.0));
     flag("--no-val", "validation", "none", "No test after each epoch");
@@ -23,13 +27,43 @@ void add_data_options(CLI::App& command, const std::function<void(const std::str
     flag("--no-draft", "draft", "false", "Decode large JPEGs at full size, however small the network's input");
 }
 
+namespace {
+
+/// A set without parts: a tenth of it is not learned from, unless it has too few pictures for that.
+void hold_out(RunData& data) {
+    constexpr std::int64_t fewest = 20;
+    const DatasetPtr whole = data.train;
+    if (whole->size() < fewest) return note(fmt::format("'{}' has no part to test on and few pictures: the test accuracy is of those it learns from", whole->name()));
+    note(fmt::format("'{}' has no part to test on: a tenth is held out, chosen by a hash of the pictures' names (--val-split for another share, --no-val for none)", whole->name()));
+    data.validation = split_by_hash(whole, 0.1, Split::val);
+    data.train = split_by_hash(whole, 0.1, Split::train);
+}
+
+}  // namespace
+
+DatasetPtr for_classes(DatasetPtr data, const std::vector<std::string>& classes, const std::string& whose) {
+    const std::vector<std::string>& own = data->classes();
+    if (classes.empty() || own == classes) return data;
+    const auto stranger = std::ranges::find_if(own, [&](const std::string& name) { return std::ranges::find(classes, name) == classes.end(); });
+    if (stranger == own.end()) return with_classes(std::move(data), classes);
+    if (own.size() == classes.size()) {
+        note(fmt::format("'{}' calls its classes otherwise ('{}', ...) than {} ('{}', ...): they are taken by their numbers", data->name(), own.front(), whose, classes.front()));
+        return data;
+    }
+    throw ArgumentError(fmt::format("'{}' has {} classes, among them '{}', which is none of the {} of {}", data->name(), own.size(), *stranger, classes.size(), whose));
+}
+
 RunData open_run_data(const Recipe& recipe) {
     RunData data{open_dataset(recipe.data, Split::train), nullptr};
+    if (!recipe.balanced)  // which draws from all of it
+        for (const std::string& text : data.train->notes()) note(text);
     if (recipe.val_split > 0) {
         data.validation = split_by_hash(data.train, recipe.val_split, Split::val);
         data.train = split_by_hash(data.train, recipe.val_split, Split::train);
     } else if (recipe.validation != "none") {
         data.validation = open_dataset(recipe.validation.empty() ? recipe.data : recipe.validation, Split::test);
+        if (recipe.validation.empty() && data.validation->name() == data.train->name()) hold_out(data);
+        data.validation = for_classes(data.validation, data.train->classes(), fmt::format("'{}'", data.train->name()));
     }
     if (recipe.per_class > 0) data.train = few_per_class(data.train, recipe.per_class);
     const auto& classes = data.train->classes();

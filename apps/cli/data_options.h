@@ -16,8 +16,11 @@ void add_data_options(CLI::App& command, const std::function<void(const std::str
 struct RunData {
     DatasetPtr train, validation;  ///< validation is empty where nothing is tested
 };
-/// What the recipe names. Classes without pictures are noted once.
+/// What the recipe names. Classes without pictures are noted once; of a set without parts a tenth is held out.
 [[nodiscard]] RunData open_run_data(const Recipe& recipe);
+/// The set with its classes numbered as in `classes` (of a network or a training set; empty: unknown), by their names. Where the names differ
+/// but not their number they are taken as they stand, which is noted. Throws ArgumentError where neither fits.
+[[nodiscard]] DatasetPtr for_classes(DatasetPtr data, const std::vector<std::string>& classes, const std::string& whose);
 
 /// --recipe, --model, --augment and --set of the commands that only read pictures.
 struct PictureOptions {

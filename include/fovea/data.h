@@ -18,6 +18,7 @@
 
 #include "fovea/core.h"
 #include "fovea/data/augment.h"
+#include "fovea/data/segmentation.h"
 #include "fovea/image.h"
 
 namespace fovea {
@@ -56,8 +57,16 @@ public:
     [[nodiscard]] virtual std::vector<std::byte> encoded(std::int64_t index) const;
     /// What a picture is called, whatever its number: "cat/0001.jpg"; its number where it has no name. Splits by hash go by it.
     [[nodiscard]] virtual std::string key(std::int64_t index) const;
+    /// The classes of a picture, label() first: several where a set has_tags().
+    [[nodiscard]] virtual std::vector<std::int64_t> tags(std::int64_t index) const;
+    /// Whether a picture may belong to several classes: batches then have targets.
+    [[nodiscard]] virtual bool has_tags() const;
+    /// In proportion to which training draws the picture: 1 where the set says nothing.
+    [[nodiscard]] virtual double weight(std::int64_t index) const;
     /// First pictures of runs that are read best in order, such as tar shards; none where order does not matter.
     [[nodiscard]] virtual const std::vector<std::int64_t>& runs() const;
+    /// What is to be known before training on the whole set, a sentence each; none for most.
+    [[nodiscard]] virtual std::vector<std::string> notes() const;
 
     /// get(), with a damaged picture noted in damaged() instead of thrown.
     [[nodiscard]] std::optional<Sample> try_get(std::int64_t index) const;
@@ -84,6 +93,7 @@ struct MemoryImages {
     int channels = 0;
     std::vector<std::uint8_t> pixels;
     std::vector<std::int32_t> labels;
+    std::vector<std::string> keys{};  ///< Dataset::key of each; empty: their numbers
 };
 /// Throws ArgumentError when counts, sizes or labels do not fit together.
 [[nodiscard]] DatasetPtr memory_dataset(std::string name, std::vector<std::string> classes, MemoryImages images);
@@ -106,24 +116,39 @@ inline constexpr std::string_view fashion_mnist_directory = "/usr/share/datasets
 [[nodiscard]] DatasetPtr cifar100(const std::filesystem::path& directory, Split split);
 /// One file of CIFAR-10 records, plain, .gz or .xz; in a directory, data_batch_1_first4000_lossless.bin.xz. It has no splits.
 [[nodiscard]] DatasetPtr cifar10_file(const std::filesystem::path& path);
-/// A sub-folder per class, in alphabetical order; *.jpg, *.png, *.webp, *.bmp, *.ppm, decoded when asked for. DIR/train with DIR/val or DIR/test where
+/// A sub-folder per class, in alphabetical order of those of all splits; *.jpg, *.png, *.webp, *.bmp, *.ppm, decoded when asked for. DIR/train with DIR/val or DIR/test where
 /// they exist (each stands in for the other); a DIR without them is one undivided set, whatever split is asked for.
 [[nodiscard]] DatasetPtr image_folder(const std::filesystem::path& directory, Split split);
 /// Pictures listed in a CSV file: a column file (or path, filename, image, image_path), relative to the file's folder or `pictures`; a
-/// column label (or class, category, target, index), numbers from 0 or names; optional columns name and split (train, val, test).
+/// column label (or class, category, target, index), numbers from 0 or names, several of a picture with semicolons between; optional columns name, split
+/// (train, val, test: the last two stand in for each other; no split: one undivided set) and weight (Dataset::weight).
 [[nodiscard]] DatasetPtr csv_pictures(const std::filesystem::path& path, Split split, const std::filesystem::path& pictures = {});
 /// 500 natural pictures with ImageNet's labels: labels.csv, classes.csv, images/. The same for every split.
 [[nodiscard]] DatasetPtr imagenet500(const std::filesystem::path& directory);
 /// Tar shards in WebDataset's layout, KEY.jpg with KEY.cls (the class number) beside it: {train,val,test}-*.tar, or all *.tar for every
 /// split; classes.txt names the classes. Mapped, not read: a set may be larger than memory. A shard cut short gives what it holds.
 [[nodiscard]] DatasetPtr shards(const std::filesystem::path& directory, Split split);
-/// Writes such shards, PREFIX-000000.tar ..., each begun anew after `shard_bytes`, and classes.txt. Returns how many.
-std::int64_t write_shards(const Dataset& dataset, const std::filesystem::path& directory, std::string_view prefix, std::size_t shard_bytes = std::size_t{256} << 20,
-                          const std::function<void(std::int64_t)>& on_picture = {});
+struct PackSpec {
+    std::string prefix;  ///< the split's name, where shards() is to tell splits apart
+    std::size_t shard_bytes = std::size_t{256} << 20;  ///< of pictures, after which a shard is full
+    /// In a random order, a function of `seed`: training mixes only pictures that lie near each other. false: in the set's own.
+    bool shuffle = true;
+    std::uint64_t seed = 0;
+    bool overwrite = false;  ///< the shards of this prefix that are there go once the new ones are whole; false: they are an error
+    std::function<void(std::int64_t)> on_picture{};  ///< called with how many have been looked at
+};
+struct PackReport {
+    std::int64_t shards = 0, pictures = 0, skipped = 0;
+};
+/// Writes such shards, PREFIX-000000.tar ..., and classes.txt, under other names until all are whole: what fails leaves the directory as it was.
+/// Keys stay what they are, so splits by hash do. A picture that cannot be read or is none is skipped and noted in dataset.damaged().
+PackReport write_shards(const Dataset& dataset, const std::filesystem::path& directory, const PackSpec& spec);
 /// Pictures [first, first + count) of another set.
 [[nodiscard]] DatasetPtr subset(DatasetPtr dataset, std::int64_t first, std::int64_t count);
 /// These pictures of another set, in this order.
 [[nodiscard]] DatasetPtr subset(DatasetPtr dataset, std::vector<std::int64_t> indices, std::string_view title);
+/// The same pictures, their classes numbered by their places in `classes`, by name. Throws ArgumentError naming a class that is not in it.
+[[nodiscard]] DatasetPtr with_classes(DatasetPtr dataset, const std::vector<std::string>& classes);
 /// A share of a set for validation and the rest for training, by a hash of each picture's key: the same picture falls on the same side
 /// however the set grows or is ordered. `fraction` of the pictures, in (0, 1), are held out; Split::train gives the others.
 [[nodiscard]] DatasetPtr split_by_hash(DatasetPtr dataset, double fraction, Split split);
@@ -137,6 +162,7 @@ struct DatasetReport {
     std::vector<std::int64_t> per_class;          ///< readable ones
     std::int64_t least_width = 0, least_height = 0, most_width = 0, most_height = 0;
     std::vector<std::string> damaged;             ///< a sentence each
+    std::vector<std::string> faults;              ///< of the files that hold the pictures, such as a shard cut short; known since the set was opened
     std::vector<std::pair<std::int64_t, std::int64_t>> duplicates;  ///< a picture and an earlier one with the same pixels
 };
 [[nodiscard]] DatasetReport verify(const Dataset& dataset, const std::function<void(std::int64_t)>& on_picture = {});
@@ -153,7 +179,7 @@ struct ChannelStatistics {
 struct Batch {
     Tensor images;                ///< f32 [N, C, H, W], normalised
     Tensor labels;                ///< i32 [N]
-    Tensor targets{};             ///< f32 [N, L], shares of the classes: only where augmentation mixes pictures
+    Tensor targets{};             ///< f32 [N, L]: shares of the classes where augmentation mixes pictures, 1 for each of a picture's where the set has tags; else empty
     std::int64_t skipped = 0;     ///< damaged pictures left out: N is smaller by as many
     std::int64_t epoch = 0, step = 0;  ///< a step of which every picture is damaged gives no batch; its count goes to the next
 };
@@ -185,8 +211,10 @@ struct LoaderSpec {
     int part = 0, parts = 1;
 };
 
-/// Weights with which every class is met equally often.
+/// Weights with which every class is met equally often, its pictures in proportion to their own weights.
 [[nodiscard]] std::vector<double> balanced_weights(const Dataset& dataset);
+/// The pictures' own weights; empty where all are 1.
+[[nodiscard]] std::vector<double> own_weights(const Dataset& dataset);
 
 /// One pass over a data set: for (const Batch& batch : loader.epoch(3)). Ends its threads when destroyed.
 class Epoch {

@@ -59,6 +59,34 @@ std::string in_lower_case(std::string text) {
     return text;
 }
 
+/// The parts of a cell between semicolons, without blanks around them.
+std::vector<std::string> parts_of(const std::string& cell) {
+    std::vector<std::string> parts;
+    for (std::size_t begin = 0; begin <= cell.size();) {
+        const std::size_t end = std::min(cell.find(';', begin), cell.size());
+        const std::string part = cell.substr(begin, end - begin);
+        const std::size_t first = part.find_first_not_of(' '), last = part.find_last_not_of(' ');
+        parts.push_back(first == std::string::npos ? std::string() : part.substr(first, last - first + 1));
+        begin = end + 1;
+    }
+    return parts;
+}
+
+/// What a cell of the column split says.
+std::optional<Split> split_named(const std::string& text) {
+    const std::string name = in_lower_case(text);
+    if (name == "train" || name == "training") return Split::train;
+    if (name == "val" || name == "valid" || name == "validation") return Split::val;
+    return name == "test" ? std::optional(Split::test) : std::nullopt;
+}
+
+double weight_of(const std::string& text, std::string_view name, std::size_t row) {
+    double value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    require<FormatError>(error == std::errc{} && end == text.data() + text.size() && value >= 0 && value <= 1e12, "read '{}': row {}: weight '{}', expected a number from 0 to 1e12", name, row + 1, text);
+    return value;
+}
+
 }  // namespace
 
 std::vector<std::vector<std::string>> parse_csv(std::span<const std::byte> bytes, std::string_view name) {
@@ -83,19 +111,25 @@ PictureList parse_picture_list(std::span<const std::byte> bytes, std::string_vie
     std::vector<std::string> header = rows[0];
     std::ranges::transform(header, header.begin(), in_lower_case);
     const int file = column_of(header, file_names), label = column_of(header, label_names), class_name = column_of(header, std::array<std::string_view, 2>{"name", "class_name"});
-    const int split_column = column_of(header, std::array<std::string_view, 1>{"split"});
+    const int split_column = column_of(header, std::array<std::string_view, 1>{"split"}), weight = column_of(header, std::array<std::string_view, 1>{"weight"});
     require<FormatError>(file >= 0, "read '{}': no column of files; one of {} is needed, there are: {}", name, fmt::join(file_names, ", "), fmt::join(rows[0], ", "));
     require<FormatError>(label >= 0, "read '{}': no column of labels; one of {} is needed, there are: {}", name, fmt::join(label_names, ", "), fmt::join(rows[0], ", "));
     const auto cell = [&](std::size_t row, int column) -> const std::string& { return rows[row][static_cast<std::size_t>(column)]; };
 
     PictureList list;
     // Labels are numbers throughout, with names beside them perhaps, or they are the classes' names.
-    bool are_numbers = rows.size() > 1;
+    std::vector<std::vector<std::string>> labels(rows.size());  // of each row: one, or several with semicolons between
+    bool are_numbers = rows.size() > 1, has_tags = false;
     std::int64_t highest = -1;
     for (std::size_t r = 1; r < rows.size(); ++r) {
-        const auto number = whole_number(cell(r, label));
-        are_numbers &= number.has_value();
-        if (number) highest = std::max(highest, *number);
+        labels[r] = cell(r, label).find(';') == std::string::npos ? std::vector{cell(r, label)} : parts_of(cell(r, label));
+        has_tags |= labels[r].size() > 1;
+        for (const std::string& text : labels[r]) {
+            require<FormatError>(labels[r].size() == 1 || !text.empty(), "read '{}': row {}: nothing between two semicolons of the labels '{}'", name, r + 1, cell(r, label));
+            const auto number = whole_number(text);
+            are_numbers &= number.has_value();
+            if (number) highest = std::max(highest, *number);
+        }
     }
     constexpr std::int64_t most_classes = 1'000'000;
     std::map<std::string, std::int64_t, std::less<>> numbers;
@@ -103,16 +137,30 @@ PictureList parse_picture_list(std::span<const std::byte> bytes, std::string_vie
         require<FormatError>(highest < most_classes, "read '{}': label {}, at most {} classes are read", name, highest, most_classes);
         for (std::int64_t c = 0; c <= highest; ++c) list.classes.push_back(std::to_string(c));
     } else {
-        for (std::size_t r = 1; r < rows.size(); ++r) numbers.emplace(cell(r, label), 0);
+        for (const auto& of_row : labels)
+            for (const std::string& text : of_row) numbers.emplace(text, 0);
         for (auto& [text, number] : numbers) number = static_cast<std::int64_t>(list.classes.size()), list.classes.push_back(text);
     }
+    // Validation and test stand in for each other, as with folders.
+    std::vector<std::optional<Split>> splits(rows.size());
+    for (std::size_t r = 1; split_column >= 0 && r < rows.size(); ++r) {
+        splits[r] = split_named(cell(r, split_column));
+        require<FormatError>(splits[r].has_value(), "read '{}': row {}: split '{}', expected train, val or test", name, r + 1, cell(r, split_column));
+    }
+    if (split_column >= 0 && split != Split::train && std::ranges::find(splits, std::optional(split)) == splits.end()) split = split == Split::val ? Split::test : Split::val;
     for (std::size_t r = 1; r < rows.size(); ++r) {
-        const std::int64_t number = are_numbers ? *whole_number(cell(r, label)) : numbers.at(cell(r, label));
-        require<FormatError>(number >= 0, "read '{}': row {}: label {}, expected 0 or more", name, r + 1, number);
-        if (are_numbers && class_name >= 0) list.classes[static_cast<std::size_t>(number)] = cell(r, class_name);
-        if (split_column >= 0 && in_lower_case(cell(r, split_column)) != name_of(split)) continue;
+        std::vector<std::int64_t> tags;
+        for (const std::string& text : labels[r]) {
+            const std::int64_t tag = are_numbers ? *whole_number(text) : numbers.at(text);
+            require<FormatError>(tag >= 0, "read '{}': row {}: label {}, expected 0 or more", name, r + 1, tag);
+            if (std::ranges::find(tags, tag) == tags.end()) tags.push_back(tag);
+        }
+        const std::int64_t number = tags.front();
+        if (!has_tags) tags.clear();
+        if (are_numbers && class_name >= 0 && !has_tags) list.classes[static_cast<std::size_t>(number)] = cell(r, class_name);
+        if (splits[r] && splits[r] != split) continue;
         require<FormatError>(!cell(r, file).empty(), "read '{}': row {} names no file", name, r + 1);
-        list.files.push_back({cell(r, file), number});
+        list.files.push_back({cell(r, file), number, weight >= 0 ? weight_of(cell(r, weight), name, r) : 1, std::move(tags)});
     }
     require<FormatError>(!list.files.empty(), "read '{}': no picture{}", name, split_column >= 0 ? fmt::format(" of split '{}'", name_of(split)) : std::string());
     list.has_splits = split_column >= 0;

@@ -24,7 +24,11 @@ Sample Dataset::get_part(std::int64_t index, const DecodeLimits& limits) const {
 }
 const std::uint8_t* Dataset::pixels(std::int64_t) const { return nullptr; }
 std::vector<std::byte> Dataset::encoded(std::int64_t index) const { return encode_png(get(index).image); }
+std::vector<std::int64_t> Dataset::tags(std::int64_t index) const { return {label(index)}; }
+bool Dataset::has_tags() const { return false; }
+double Dataset::weight(std::int64_t) const { return 1; }
 std::string Dataset::key(std::int64_t index) const { return std::to_string(index); }
+std::vector<std::string> Dataset::notes() const { return {}; }
 const std::vector<std::int64_t>& Dataset::runs() const {
     static const std::vector<std::int64_t> none;
     return none;
@@ -59,6 +63,7 @@ public:
     std::int64_t size() const override { return static_cast<std::int64_t>(images_.labels.size()); }
     Shape image_shape() const override { return {images_.height, images_.width, images_.channels}; }
     std::int64_t label(std::int64_t index) const override { return images_.labels[checked(index)]; }
+    std::string key(std::int64_t index) const override { return images_.keys.empty() ? Dataset::key(index) : images_.keys[checked(index)]; }
     const std::uint8_t* pixels(std::int64_t index) const override { return images_.pixels.data() + static_cast<std::int64_t>(checked(index)) * image_bytes_; }
     Sample get(std::int64_t index) const override {
         Sample sample{Image(images_.width, images_.height, images_.channels), label(index)};
@@ -78,7 +83,10 @@ private:
 
 class Subset : public Dataset {
 public:
-    Subset(DatasetPtr whole, std::vector<std::int64_t> indices, std::string name) : Dataset(std::move(name), whole->classes()), whole_(std::move(whole)), indices_(std::move(indices)) {
+    Subset(DatasetPtr whole, std::vector<std::int64_t> indices, std::string name) : Subset(whole, std::move(indices), std::move(name), whole->classes(), {}) {}
+    /// `numbers`: which of `classes` a class of the whole set is; empty: the same.
+    Subset(DatasetPtr whole, std::vector<std::int64_t> indices, std::string name, std::vector<std::string> classes, std::vector<std::int64_t> numbers)
+        : Dataset(std::move(name), std::move(classes)), whole_(std::move(whole)), indices_(std::move(indices)), numbers_(std::move(numbers)) {
         // Runs of the whole set, where their pictures follow each other here too.
         const auto& runs = whole_->runs();
         std::size_t run = 0;
@@ -91,23 +99,42 @@ public:
 
     std::int64_t size() const override { return static_cast<std::int64_t>(indices_.size()); }
     Shape image_shape() const override { return whole_->image_shape(); }
-    std::int64_t label(std::int64_t index) const override { return whole_->label(checked(index)); }
+    std::int64_t label(std::int64_t index) const override { return numbered(whole_->label(checked(index))); }
+    std::vector<std::int64_t> tags(std::int64_t index) const override {
+        std::vector<std::int64_t> tags = whole_->tags(checked(index));
+        for (std::int64_t& tag : tags) tag = numbered(tag);
+        return tags;
+    }
+    bool has_tags() const override { return whole_->has_tags(); }
+    double weight(std::int64_t index) const override { return whole_->weight(checked(index)); }
     std::string key(std::int64_t index) const override { return whole_->key(checked(index)); }
     const std::uint8_t* pixels(std::int64_t index) const override { return whole_->pixels(checked(index)); }
     std::vector<std::byte> encoded(std::int64_t index) const override { return whole_->encoded(checked(index)); }
     const std::vector<std::int64_t>& runs() const override { return runs_; }
-    Sample get(std::int64_t index) const override { return whole_->get(checked(index)); }
-    Sample get_part(std::int64_t index, const DecodeLimits& limits) const override { return whole_->get_part(checked(index), limits); }
+    std::vector<std::string> notes() const override { return whole_->notes(); }
+    Sample get(std::int64_t index) const override { return numbered(whole_->get(checked(index))); }
+    Sample get_part(std::int64_t index, const DecodeLimits& limits) const override { return numbered(whole_->get_part(checked(index), limits)); }
 
 private:
+    std::int64_t numbered(std::int64_t label) const { return numbers_.empty() ? label : numbers_[static_cast<std::size_t>(label)]; }
+    Sample numbered(Sample sample) const {
+        sample.label = numbered(sample.label);
+        return sample;
+    }
     std::int64_t checked(std::int64_t index) const {
         require<ArgumentError>(index >= 0 && index < size(), "data set '{}': no picture {} of {}", name(), index, size());
         return indices_[static_cast<std::size_t>(index)];
     }
 
     DatasetPtr whole_;
-    std::vector<std::int64_t> indices_, runs_;
+    std::vector<std::int64_t> indices_, numbers_, runs_;
 };
+
+std::vector<std::int64_t> first_numbers(std::int64_t first, std::int64_t count) {
+    std::vector<std::int64_t> numbers(static_cast<std::size_t>(count));
+    std::iota(numbers.begin(), numbers.end(), first);
+    return numbers;
+}
 
 }  // namespace
 
@@ -116,6 +143,7 @@ DatasetPtr memory_dataset(std::string name, std::vector<std::string> classes, Me
                            images.width, images.height, images.channels);
     const auto needed = images.labels.size() * static_cast<std::size_t>(images.height * images.width * images.channels);
     require<ArgumentError>(images.pixels.size() == needed, "data set '{}': {} labels need {} bytes of pixels, got {}", name, images.labels.size(), needed, images.pixels.size());
+    require<ArgumentError>(images.keys.empty() || images.keys.size() == images.labels.size(), "data set '{}': {} labels and {} keys", name, images.labels.size(), images.keys.size());
     for (const std::int32_t label : images.labels)
         require<ArgumentError>(label >= 0 && label < static_cast<std::int32_t>(classes.size()), "data set '{}': label {}, expected 0..{}", name, label,
                                static_cast<std::int64_t>(classes.size()) - 1);
@@ -125,9 +153,7 @@ DatasetPtr memory_dataset(std::string name, std::vector<std::string> classes, Me
 DatasetPtr subset(DatasetPtr dataset, std::int64_t first, std::int64_t count) {
     require<ArgumentError>(dataset != nullptr, "subset: no data set given");
     require<ArgumentError>(first >= 0 && count >= 0 && first <= dataset->size() - count, "subset of '{}': pictures {} to {} of {}", dataset->name(), first, first + count, dataset->size());
-    std::vector<std::int64_t> indices(static_cast<std::size_t>(count));
-    std::iota(indices.begin(), indices.end(), first);
-    return subset(std::move(dataset), std::move(indices), fmt::format("[{}, {})", first, first + count));
+    return subset(std::move(dataset), first_numbers(first, count), fmt::format("[{}, {})", first, first + count));
 }
 
 DatasetPtr subset(DatasetPtr dataset, std::vector<std::int64_t> indices, std::string_view title) {
@@ -136,6 +162,20 @@ DatasetPtr subset(DatasetPtr dataset, std::vector<std::int64_t> indices, std::st
         require<ArgumentError>(index >= 0 && index < dataset->size(), "subset of '{}': no picture {} of {}", dataset->name(), index, dataset->size());
     std::string name = fmt::format("{} {}", dataset->name(), title);
     return std::make_shared<Subset>(std::move(dataset), std::move(indices), std::move(name));
+}
+
+DatasetPtr with_classes(DatasetPtr dataset, const std::vector<std::string>& classes) {
+    require<ArgumentError>(dataset != nullptr, "with_classes: no data set given");
+    if (dataset->classes() == classes) return dataset;
+    std::vector<std::int64_t> numbers;
+    for (const std::string& name : dataset->classes()) {
+        const auto it = std::ranges::find(classes, name);
+        require<ArgumentError>(it != classes.end(), "data set '{}': its class '{}' is none of the {} wanted", dataset->name(), name, classes.size());
+        numbers.push_back(it - classes.begin());
+    }
+    auto indices = first_numbers(0, dataset->size());
+    std::string name = dataset->name();
+    return std::make_shared<Subset>(std::move(dataset), std::move(indices), std::move(name), classes, std::move(numbers));
 }
 
 namespace {
@@ -173,19 +213,37 @@ DatasetPtr split_by_hash(DatasetPtr dataset, double fraction, Split split) {
 }
 
 std::vector<double> balanced_weights(const Dataset& dataset) {
-    std::vector<double> counts(dataset.classes().size()), weights;
-    for (std::int64_t i = 0; i < dataset.size(); ++i) ++counts[static_cast<std::size_t>(dataset.label(i))];
-    for (std::int64_t i = 0; i < dataset.size(); ++i) weights.push_back(1 / counts[static_cast<std::size_t>(dataset.label(i))]);
+    std::vector<double> sums(dataset.classes().size()), weights;
+    for (std::int64_t i = 0; i < dataset.size(); ++i) sums[static_cast<std::size_t>(dataset.label(i))] += dataset.weight(i);
+    for (std::int64_t i = 0; i < dataset.size(); ++i) {
+        const double sum = sums[static_cast<std::size_t>(dataset.label(i))];
+        weights.push_back(sum > 0 ? dataset.weight(i) / sum : 0);
+    }
+    return weights;
+}
+
+std::vector<double> own_weights(const Dataset& dataset) {
+    std::vector<double> weights;
+    for (std::int64_t i = 0; i < dataset.size(); ++i) weights.push_back(dataset.weight(i));
+    if (std::ranges::all_of(weights, [](double weight) { return weight == 1; })) weights.clear();
     return weights;
 }
 
 DatasetReport verify(const Dataset& dataset, const std::function<void(std::int64_t)>& on_picture) {
     DatasetReport report{.pictures = dataset.size(), .per_class = std::vector<std::int64_t>(dataset.classes().size())};
+    report.faults = dataset.damaged();
     std::map<std::pair<std::uint64_t, std::int64_t>, std::int64_t> first_of;  // hash and width -> picture
     for (std::int64_t i = 0; i < dataset.size(); ++i) {
         if (on_picture) on_picture(i + 1);
-        const std::optional<Sample> sample = dataset.try_get(i);
-        if (!sample) continue;
+        std::optional<Sample> sample;
+        try {
+            sample = dataset.get(i);
+        } catch (const FormatError& error) {
+            dataset.note_damaged(error.what());
+            report.damaged.emplace_back(error.what());
+            std::erase(report.faults, report.damaged.back());  // somebody had met it before
+            continue;
+        }
         const Image& image = sample->image;
         ++report.per_class[static_cast<std::size_t>(sample->label)];
         report.least_width = report.readable ? std::min(report.least_width, image.width) : image.width;
@@ -197,7 +255,6 @@ DatasetReport verify(const Dataset& dataset, const std::function<void(std::int64
         const auto [it, is_new] = first_of.try_emplace({hash, image.width}, i);
         if (!is_new && dataset.get(it->second).image == image) report.duplicates.emplace_back(i, it->second);
     }
-    report.damaged = dataset.damaged();
     return report;
 }
 

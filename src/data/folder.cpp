@@ -1,5 +1,6 @@
 // A folder per class.
 #include <algorithm>
+#include <set>
 
 #include "core/text.h"
 #include "data/picture_files.h"
@@ -35,17 +36,26 @@ fs::path split_directory(const fs::path& directory, Split split) {
     fail<FormatError>("open '{}': no {} there", directory.string(), split == Split::train ? "train/" : "val/ and no test/");
 }
 
+/// The class folders of all splits: a class has one number, also where a split lacks it.
+std::vector<std::string> class_names(const fs::path& directory, const fs::path& root) {
+    std::set<std::string> names;
+    for (const fs::path& split : {root, directory / "train", directory / "val", directory / "test"})
+        if (split == root || (root != directory && fs::is_directory(split)))
+            for (const fs::path& folder : sorted(split, true)) names.insert(folder.filename().string());
+    return {names.begin(), names.end()};
+}
+
 }  // namespace
 
 DatasetPtr image_folder(const fs::path& directory, Split split) {
     const fs::path root = split_directory(directory, split);
     const auto folders = sorted(root, true);
     require<FormatError>(!folders.empty(), "open '{}': no class folders there", root.string());
-    std::vector<std::string> classes;
+    const std::vector<std::string> classes = class_names(directory, root);
     std::vector<PictureFile> files;
     for (const auto& folder : folders) {
-        for (auto& file : sorted(folder, false)) files.push_back({std::move(file), static_cast<std::int64_t>(classes.size())});
-        classes.push_back(folder.filename().string());
+        const auto number = std::ranges::lower_bound(classes, folder.filename().string()) - classes.begin();
+        for (auto& file : sorted(folder, false)) files.push_back({std::move(file), number});
     }
     require<FormatError>(!files.empty(), "open '{}': no *.jpg, *.png, *.webp, *.bmp or *.ppm in its {} class folders", root.string(), classes.size());
     return picture_files(fmt::format("folder:{} ({})", directory.string(), root == directory ? "undivided" : name_of(split)), std::move(classes), std::move(files));

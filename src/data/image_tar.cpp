@@ -27,6 +27,12 @@ std::string_view class_folder(std::string_view member) {
     return folder.substr(folder.rfind('/') + 1);
 }
 
+/// "train/cat/0001.jpg" -> "cat/0001.jpg": what the file is called in a folder, too.
+std::string key_of(std::string_view member) {
+    const auto folder = member.rfind('/', member.rfind('/') - 1);
+    return std::string(member.substr(folder + 1));
+}
+
 bool is_image_name(std::string_view name) { return name.ends_with(".jpg") || name.ends_with(".jpeg") || name.ends_with(".png"); }
 
 }  // namespace
@@ -75,6 +81,7 @@ MemoryImages parse_image_tar(std::span<const std::byte> packed, std::string_view
         }
         if (kept != i) std::memcpy(&images.pixels[kept * image_bytes], &images.pixels[i * image_bytes], image_bytes);
         images.labels.push_back(entries[i].label);
+        images.keys.push_back(key_of(entries[i].member.name));
         ++kept;
     }
     images.pixels.resize(kept * image_bytes);

@@ -9,6 +9,7 @@
 
 #include "core/text.h"
 #include "data/picture_plan.h"
+#include "data/shards.h"
 
 namespace fovea {
 
@@ -86,9 +87,12 @@ struct Loader::Plan {
         std::int32_t* labels = batch.labels.data<std::int32_t>().data();
         PicturePlan::Scratch scratch;
         std::int64_t kept = 0;
+        std::vector<std::int64_t> samples;  // those kept
         const auto prepare = [&](std::int64_t row) {
             const auto turn = static_cast<std::size_t>(step * spec.batch + row);
-            return pictures->prepare({spec.seed, epoch, order.samples[turn], order.copies.empty() ? 0 : order.copies[turn]}, scratch, images + kept * values, labels[kept]);
+            const bool is_kept = pictures->prepare({spec.seed, epoch, order.samples[turn], order.copies.empty() ? 0 : order.copies[turn]}, scratch, images + kept * values, labels[kept]);
+            if (is_kept) samples.push_back(order.samples[turn]);
+            return is_kept;
         };
         for (std::int64_t back = 1; is_behind && kept == 0 && back <= whole; ++back) kept += prepare((begin - back + whole) % whole);
         const std::int64_t others = kept;
@@ -98,6 +102,7 @@ struct Loader::Plan {
             batch.images = Tensor::of(std::span<const float>(images, static_cast<std::size_t>(kept * values)), {kept, shape[0], shape[1], shape[2]});
             batch.labels = Tensor::of(std::span<const std::int32_t>(labels, static_cast<std::size_t>(kept)), {kept});
         }
+        if ((mixes || dataset->has_tags()) && kept > 0) set_targets(batch, samples);
         if (mixes && kept > 0) mix_batch(batch, kept);
         if (is_behind && kept > 0) leave_out_first(batch);
         return batch;
@@ -118,14 +123,18 @@ struct Loader::Plan {
         batch.targets = without(batch.targets);
     }
 
-    void mix_batch(Batch& batch, std::int64_t count) const {
-        const Shape& shape = pictures->image_shape();
-        const auto classes = static_cast<std::int64_t>(dataset->classes().size());
-        batch.targets = pool.take({count, classes}, DType::f32);
+    void set_targets(Batch& batch, const std::vector<std::int64_t>& samples) const {
+        const std::size_t classes = dataset->classes().size();
+        batch.targets = pool.take({static_cast<std::int64_t>(samples.size()), static_cast<std::int64_t>(classes)}, DType::f32);
         const auto targets = batch.targets.data<float>();
         std::ranges::fill(targets, 0.0f);
-        for (std::int64_t n = 0; n < count; ++n) targets[static_cast<std::size_t>(n * classes + batch.labels.data<std::int32_t>()[static_cast<std::size_t>(n)])] = 1;
-        mix(spec.augment, batch.images.data<float>().data(), count, shape[0], shape[1], shape[2], targets.data(), classes, {spec.seed, batch.epoch, batch.step});
+        for (std::size_t n = 0; n < samples.size(); ++n)
+            for (const std::int64_t tag : dataset->tags(samples[n])) targets[n * classes + static_cast<std::size_t>(tag)] = 1;
+    }
+
+    void mix_batch(Batch& batch, std::int64_t count) const {
+        const Shape& shape = pictures->image_shape();
+        mix(spec.augment, batch.images.data<float>().data(), count, shape[0], shape[1], shape[2], batch.targets.data<float>().data(), batch.targets.shape()[1], {spec.seed, batch.epoch, batch.step});
     }
 };
 
@@ -229,7 +238,6 @@ std::vector<std::int64_t> drawn(const std::vector<double>& weights, const Rng& r
 
 /// Runs in a random order, and within a window of pictures that moves along them any order: a file is read nearly from front to back.
 std::vector<std::int64_t> shuffled_runs(const Dataset& dataset, const Rng& rng) {
-    constexpr std::int64_t window = 8192;
     const std::vector<std::int64_t>& runs = dataset.runs();
     std::vector<std::size_t> turns(runs.size());
     std::iota(turns.begin(), turns.end(), 0);
@@ -239,7 +247,7 @@ std::vector<std::int64_t> shuffled_runs(const Dataset& dataset, const Rng& rng) 
     for (const std::size_t turn : turns)
         for (std::int64_t i = runs[turn], end = turn + 1 < runs.size() ? runs[turn + 1] : dataset.size(); i < end; ++i) order.push_back(i);
     for (std::size_t i = 0; i < order.size(); ++i) {
-        const auto room = std::min<std::int64_t>(window, static_cast<std::int64_t>(order.size() - i));
+        const auto room = std::min<std::int64_t>(shuffle_window, static_cast<std::int64_t>(order.size() - i));
         std::swap(order[i], order[i + static_cast<std::size_t>(rng.below(i, room))]);
     }
     return order;

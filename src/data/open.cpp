@@ -14,7 +14,7 @@ const std::vector<std::pair<std::string, std::string>>& dataset_names() {
         {"cifar100", "cifar100:DIR         the same with 100 classes: train.bin, test.bin or cifar-100-binary.tar.gz"},
         {"cifar10-lossless", "cifar10-lossless:DIR one file of CIFAR-10 records (.bin, .bin.gz, .bin.xz), the same for every split"},
         {"folder", "folder:DIR           a sub-folder of *.jpg, *.png, ... per class; optional train/ and val/ or test/ above them"},
-        {"csv", "csv:FILE             columns file and label, optional name and split"},
+        {"csv", "csv:FILE             columns file and label, optional name, split and weight"},
         {"shards", "shards:DIR           {train,val,test}-*.tar in WebDataset's layout: KEY.jpg, KEY.cls; 'fovea data pack' writes them"},
         {"imagenet500", "imagenet500:DIR      500 pictures with ImageNet's labels: labels.csv, classes.csv, images/"},
     };

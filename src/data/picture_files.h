@@ -8,6 +8,8 @@ namespace fovea {
 struct PictureFile {
     std::filesystem::path path;
     std::int64_t label = 0;
+    double weight = 1;  ///< Dataset::weight
+    std::vector<std::int64_t> tags{};  ///< Dataset::tags, label first; empty: the label alone
 };
 
 /// Throws ArgumentError when a label has no class.

@@ -1,10 +1,11 @@
-// Tar shards in WebDataset's layout: members of one sample follow each other under one name, 000123.jpg with 000123.cls beside it.
+// Tar shards in WebDataset's layout, read: members of one sample follow each other under one name, 000123.jpg with 000123.cls beside it.
 // The shards are mapped; their headers are read once, pictures when asked for, in the order of the file when the loader keeps to it.
 #include <algorithm>
 #include <charconv>
 #include <cstring>
 #include <fstream>
 #include <memory>
+#include <utility>
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -12,7 +13,7 @@
 #include "core/mapped_file.h"
 #include "core/text.h"
 #include "data/formats.h"
-#include "image/codecs.h"
+#include "data/shards.h"
 
 namespace fovea {
 
@@ -23,15 +24,16 @@ namespace fs = std::filesystem;
 using Reader = std::unique_ptr<archive, int (*)(archive*)>;
 
 /// "train/000123.seg.png" -> "train/000123" and "seg.png".
-std::pair<std::string_view, std::string_view> key_and_ending(std::string_view member) {
+std::pair<std::string_view, std::string_view> name_and_ending(std::string_view member) {
     const std::size_t slash = member.rfind('/'), dot = member.find('.', slash == std::string_view::npos ? 0 : slash);
     return dot == std::string_view::npos ? std::pair{member, std::string_view()} : std::pair{member.substr(0, dot), member.substr(dot + 1)};
 }
 
 /// What has been met of a sample so far.
 struct Partial {
+    std::string name;  ///< its members'
     ShardSample sample;
-    bool has_picture = false, has_label = false;
+    bool has_picture = false, has_label = false, is_told = false;  ///< is_told: what it lacks has been said
 };
 
 }  // namespace
@@ -42,8 +44,9 @@ std::vector<ShardSample> parse_shard(std::span<const std::byte> tar, std::string
     std::vector<ShardSample> samples;
     Partial current;
     const auto finish = [&] {
+        current.sample.key = key_of_member(current.name);
         if (current.has_picture && current.has_label) samples.push_back(std::move(current.sample));
-        else if (current.has_picture || current.has_label) damaged.push_back(fmt::format("read '{}': sample '{}' has no {}", name, current.sample.key, current.has_picture ? "label (.cls)" : "picture"));
+        else if ((current.has_picture || current.has_label) && !current.is_told) damaged.push_back(fmt::format("read '{}': sample '{}' has no {}", name, current.name, current.has_picture ? "label (.cls)" : "picture"));
         current = {};
     };
     bool is_open = archive_read_open_memory(reader.get(), tar.data(), tar.size()) == ARCHIVE_OK, is_cut = !is_open;
@@ -57,23 +60,25 @@ std::vector<ShardSample> parse_shard(std::span<const std::byte> tar, std::string
         }
         if (archive_entry_filetype(entry) != AE_IFREG) continue;
         const char* path = archive_entry_pathname(entry);
+        if (path == nullptr) path = archive_entry_pathname_utf8(entry);  // the locale may have no letters for it
         const std::string member = path ? path : "";
-        const auto [key, ending] = key_and_ending(member);
+        const auto [common, ending] = name_and_ending(member);
         const bool is_picture = is_picture_name(member) && ending.find('.') == std::string_view::npos, is_label = ending == "cls";
         if (!is_picture && !is_label) continue;
         const void* data = nullptr;
         std::size_t size = 0;
         la_int64_t offset = 0;
-        const int read = archive_read_data_block(reader.get(), &data, &size, &offset);
-        const auto* begin = static_cast<const std::byte*>(data);
+        const bool is_empty = archive_entry_size(entry) == 0;  // has no block; a picture of no bytes fails when it is decoded, as an empty file does
+        const int read = is_empty ? ARCHIVE_OK : archive_read_data_block(reader.get(), &data, &size, &offset);
+        const auto* begin = is_empty ? tar.data() : static_cast<const std::byte*>(data);
         // In memory a member is one block, where it lies.
         const bool is_inside = read == ARCHIVE_OK && begin >= tar.data() && begin + size <= tar.data() + tar.size() && static_cast<la_int64_t>(size) == archive_entry_size(entry);
         if (!is_inside) {
             is_cut = true;
             break;
         }
-        if (key != current.sample.key) finish();
-        current.sample.key = key;
+        if (common != current.name) finish();
+        current.name = common;
         if (is_picture) {
             current.sample.offset = static_cast<std::size_t>(begin - tar.data());
             current.sample.bytes = size;
@@ -82,7 +87,7 @@ std::vector<ShardSample> parse_shard(std::span<const std::byte> tar, std::string
             const auto* text = reinterpret_cast<const char*>(begin);
             const auto [end, error] = std::from_chars(text, text + size, current.sample.label);
             current.has_label = error == std::errc{} && current.sample.label >= 0;
-            if (!current.has_label) damaged.push_back(fmt::format("read '{}': member '{}' holds no class number", name, member));
+            if (!current.has_label) damaged.push_back(fmt::format("read '{}': member '{}' holds no class number", name, member)), current.is_told = true;
         }
     }
     if (!is_cut) finish();
@@ -113,9 +118,26 @@ Shard open_shard(const fs::path& path, std::vector<std::string>& damaged) {
     return shard;
 }
 
+/// Whether the pictures come class after class, in pieces so long that the loader's window does not mix them.
+bool goes_by_class(const std::vector<Shard>& shards, std::size_t classes) {
+    std::vector<double> counts(classes);
+    double pieces = 0, pictures = 0;  // a piece: neighbours of one class in one shard
+    for (const Shard& shard : shards)
+        for (std::int64_t last = -1; const ShardSample& sample : shard.samples) {
+            ++counts[static_cast<std::size_t>(sample.label)];
+            ++pictures;
+            pieces += sample.label != std::exchange(last, sample.label);
+        }
+    double same = 0;  // the chance that two pictures are of one class: so often neighbours would be, were the set shuffled
+    for (const double count : counts) same += count / pictures * count / pictures;
+    constexpr double long_piece = 64;  // a window holds 128 such, which is many of few classes and few of many
+    return pictures > shuffle_window && pieces * long_piece < pictures && pieces * 4 < pictures * (1 - same);
+}
+
 class Shards : public Dataset {
 public:
-    Shards(std::string name, std::vector<std::string> classes, std::vector<Shard> shards) : Dataset(std::move(name), std::move(classes)), shards_(std::move(shards)) {
+    Shards(std::string name, std::vector<std::string> classes, std::vector<Shard> shards)
+        : Dataset(std::move(name), std::move(classes)), shards_(std::move(shards)), goes_by_class_(goes_by_class(shards_, this->classes().size())) {
         for (Shard& shard : shards_) {
             shard.first = size_;
             starts_.push_back(size_);
@@ -127,6 +149,11 @@ public:
     std::int64_t label(std::int64_t index) const override { return at(index).second.label; }
     std::string key(std::int64_t index) const override { return at(index).second.key; }
     const std::vector<std::int64_t>& runs() const override { return starts_; }
+    std::vector<std::string> notes() const override {
+        if (!goes_by_class_) return {};
+        return {fmt::format("'{}' holds its pictures class after class, and training mixes only {} that lie near each other: it learns worse for that; 'fovea data pack' writes them shuffled", name(),
+                            with_commas(shuffle_window))};
+    }
     Sample get(std::int64_t index) const override { return get_part(index, {}); }
     Sample get_part(std::int64_t index, const DecodeLimits& limits) const override {
         const auto& [shard, sample] = at(index);
@@ -149,6 +176,7 @@ private:
     std::vector<Shard> shards_;
     std::vector<std::int64_t> starts_;
     std::int64_t size_ = 0;
+    bool goes_by_class_;
 };
 
 /// *.tar of a split: those named after it, or all where none is named after any; val and test stand in for each other.
@@ -195,80 +223,6 @@ DatasetPtr shards(const fs::path& directory, Split split) {
     auto dataset = std::make_shared<Shards>(fmt::format("shards:{} ({})", directory.string(), has_splits ? name_of(split) : "undivided"), std::move(classes), std::move(opened));
     for (const std::string& message : damaged) dataset->note_damaged(message);
     return dataset;
-}
-
-namespace {
-
-/// A tar being written under a temporary name.
-class Writer {
-public:
-    explicit Writer(fs::path path) : path_(std::move(path)), temporary_(path_.string() + ".partial"), archive_(archive_write_new(), archive_write_free) {
-        archive_write_set_format_ustar(archive_.get());
-        check(archive_write_open_filename(archive_.get(), temporary_.c_str()));
-    }
-    Writer(const Writer&) = delete;
-    Writer& operator=(const Writer&) = delete;
-    ~Writer() {
-        std::error_code ignored;
-        if (!is_done_) fs::remove(temporary_, ignored);
-    }
-    void add(const std::string& name, std::span<const std::byte> bytes) {
-        const std::unique_ptr<archive_entry, void (*)(archive_entry*)> entry(archive_entry_new(), archive_entry_free);
-        archive_entry_set_pathname(entry.get(), name.c_str());
-        archive_entry_set_size(entry.get(), static_cast<la_int64_t>(bytes.size()));
-        archive_entry_set_filetype(entry.get(), AE_IFREG);
-        archive_entry_set_perm(entry.get(), 0644);
-        check(archive_write_header(archive_.get(), entry.get()));
-        const la_ssize_t written = archive_write_data(archive_.get(), bytes.data(), bytes.size());
-        require<Error>(written == static_cast<la_ssize_t>(bytes.size()), "write '{}': {}", path_.string(), archive_error_string(archive_.get()));
-        bytes_ += bytes.size();
-    }
-    [[nodiscard]] std::size_t bytes() const { return bytes_; }
-    void finish() {
-        check(archive_write_close(archive_.get()));
-        fs::rename(temporary_, path_);
-        is_done_ = true;
-    }
-
-private:
-    void check(int status) { require<Error>(status == ARCHIVE_OK, "write '{}': {}", path_.string(), archive_error_string(archive_.get())); }
-    fs::path path_;
-    std::string temporary_;
-    std::unique_ptr<archive, int (*)(archive*)> archive_;
-    std::size_t bytes_ = 0;
-    bool is_done_ = false;
-};
-
-std::string_view ending_of(std::span<const std::byte> picture) {
-    return is_jpeg(picture) ? "jpg" : is_png(picture) ? "png" : is_webp(picture) ? "webp" : is_bmp(picture) ? "bmp" : "ppm";
-}
-
-}  // namespace
-
-std::int64_t write_shards(const Dataset& dataset, const fs::path& directory, std::string_view prefix, std::size_t shard_bytes, const std::function<void(std::int64_t)>& on_picture) {
-    require<ArgumentError>(shard_bytes > 0, "write shards: a shard holds at least one byte");
-    fs::create_directories(directory);
-    for (const std::string& name : dataset.classes())
-        require<ArgumentError>(name.find('\n') == std::string::npos, "write shards: the class name '{}' has a line break", name);
-    std::unique_ptr<Writer> writer;
-    std::int64_t count = 0;
-    for (std::int64_t i = 0; i < dataset.size(); ++i) {
-        if (!writer) writer = std::make_unique<Writer>(directory / fmt::format("{}-{:06}.tar", prefix, count++));
-        const std::vector<std::byte> picture = dataset.encoded(i);
-        const std::string label = std::to_string(dataset.label(i)), key = fmt::format("{:09}", i);
-        writer->add(fmt::format("{}.{}", key, ending_of(picture)), picture);
-        writer->add(key + ".cls", std::as_bytes(std::span(label)));
-        if (writer->bytes() >= shard_bytes) writer->finish(), writer.reset();
-        if (on_picture) on_picture(i + 1);
-    }
-    if (writer) writer->finish();
-    const fs::path temporary = directory / "classes.txt.partial";
-    std::ofstream names(temporary);
-    for (const std::string& name : dataset.classes()) names << name << '\n';
-    names.close();
-    require<Error>(names.good(), "write '{}': no permission or disk full", temporary.string());
-    fs::rename(temporary, directory / "classes.txt");
-    return count;
 }
 
 }  // namespace fovea

@@ -86,5 +86,73 @@ TEST_F(Cli, OddDataGetsASentenceEach) {
     EXPECT_EQ(train("folder:nothing").code, 1);
 }
 
+TEST_F(Cli, ClassesGoByTheirNames) {
+    make_pictures();
+    ASSERT_EQ(run(train_bars).code, 0);
+    const double whole = json::parse(run("eval run --data folder:bars --json").out).at("recall")[1];
+    // Only the second class: it is still the second.
+    fs::create_directories(dir_ / "one");
+    fs::copy(dir_ / "bars/test/upright", dir_ / "one/upright");
+    const Result one = run("eval run --data folder:one");
+    ASSERT_EQ(one.code, 0) << one.err;
+    EXPECT_NE(one.out.find("lying"), std::string::npos) << one.out;
+    EXPECT_EQ(json::parse(run("eval run --data folder:one --json").out).at("top1"), whole);
+    // As many, but of other names: by their numbers, and it says so. Fewer, of other names: refused.
+    fs::create_directories(dir_ / "other/x");
+    fs::copy(dir_ / "bars/test/lying", dir_ / "other/w");
+    const Result other = run("eval run --data folder:other");
+    EXPECT_EQ(other.code, 0);
+    EXPECT_NE(other.err.find("calls its classes otherwise ('w', ...) than 'run' ('lying', ...): they are taken by their numbers"), std::string::npos) << other.err;
+    fs::remove(dir_ / "other/x");
+    EXPECT_EQ(run("eval run --data folder:other").err, "fovea eval: 'folder:other (undivided)' has 1 classes, among them 'w', which is none of the 2 of 'run'\n");
+    EXPECT_EQ(run("train lenet5 --data folder:bars --val folder:other --epochs 1 --out refused").code, 2);
+}
+
+TEST_F(Cli, PicturesMayHaveSeveralClasses) {
+    make_pictures();
+    // A bar that lies is also "wide" and "bar", an upright one "bar".
+    std::ofstream list(dir_ / "tags.csv");
+    list << "file,label,split\n";
+    for (const std::string split : {"train", "test"})
+        for (int i = 0; i < 24; ++i)
+            list << "bars/" << split << "/lying/" << i << ".png,wide;bar," << split << "\nbars/" << split << "/upright/" << i << ".png,bar;upright," << split << "\n";
+    list.close();
+    for (const std::string loss : {"bce", "cross_entropy", "focal"}) {
+        const Result trained = run("train lenet5 --data csv:tags.csv --epochs 12 --batch 8 --lr 0.05 --label-smoothing 0 --threads 1 --seed 3 --loss " + loss + " --json --out " + loss);
+        ASSERT_EQ(trained.code, 0) << trained.err;
+        EXPECT_GT(json::parse(trained.out).at("test").at("top1").get<double>(), 0.9) << loss;
+        const json evaluated = json::parse(run("eval " + loss + " --data csv:tags.csv --json").out);
+        EXPECT_GT(evaluated.at("mean_average_precision").get<double>(), 0.9) << loss;
+        EXPECT_EQ(evaluated.at("average_precision")[0], 1.0) << "every picture is a bar";
+    }
+    const json best = json::parse(run("predict bce bars/test/lying/3.png --topk 3 --json").out).at("predictions");
+    EXPECT_GT(best[0].at("probability").get<double>() + best[1].at("probability").get<double>(), 1.2) << best;
+    EXPECT_NE(run("eval bce --data csv:tags.csv").out.find("mean average precision"), std::string::npos);
+    EXPECT_EQ(run("train lenet5 --data csv:tags.csv --loss hinge --label-smoothing 0 --epochs 1 --out h").code, 2);
+    EXPECT_EQ(run("eval bce --data csv:tags.csv --crops 10").code, 2);
+}
+
+TEST_F(Cli, ASetWithoutPartsIsNotTestedOnWhatItLearnsFrom) {
+    make_pictures();
+    const Result undivided = run("train lenet5 --data folder:bars/train --epochs 1 --batch 8 --threads 1 --json --out undivided");
+    ASSERT_EQ(undivided.code, 0) << undivided.err;
+    EXPECT_NE(undivided.err.find("has no part to test on: a tenth is held out"), std::string::npos) << undivided.err;
+    const json document = json::parse(undivided.out);
+    const auto tested = document.at("test").at("images").get<int>();
+    EXPECT_GT(tested, 0);
+    EXPECT_LT(tested, 16);
+    EXPECT_EQ(document.at("updates").get<int>(), (48 - tested + 7) / 8);
+}
+
+TEST_F(Cli, AFullDiskBehindStandardOutputIsTold) {
+    const Result full = run("models > /dev/full 2> err.txt; :");
+    EXPECT_EQ(full.code, 1);
+    EXPECT_NE(full.err.find("No space left on device"), std::string::npos) << full.err;
+    EXPECT_EQ(std::count(full.err.begin(), full.err.end(), '\n'), 1) << full.err;
+    const Result small = run("summary lenet5 --json > /dev/full 2> err.txt; :");  // little enough to wait in a buffer until the end
+    EXPECT_EQ(small.code, 1);
+    EXPECT_NE(small.err.find("No space left on device"), std::string::npos) << small.err;
+}
+
 }  // namespace
 }  // namespace fovea::test

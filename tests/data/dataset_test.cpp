@@ -124,6 +124,34 @@ TEST(ImageFolder, FindsClassesInOrderAndSplitsWhereTheyAre) {
               fmt::format("open '{}': no *.jpg, *.png, *.webp, *.bmp or *.ppm in its 1 class folders", (divided.path() / "val").string()));
 }
 
+TEST(ImageFolder, AClassHasOneNumberInAllSplits) {
+    const TemporaryFolder folder;
+    folder.write("train/a/1.png", png_bytes(2, 2, 0));
+    folder.write("train/b/1.png", png_bytes(2, 2, 0));
+    folder.write("test/b/1.png", png_bytes(2, 2, 0));
+    folder.write("test/c/1.png", png_bytes(2, 2, 0));
+    const auto train = image_folder(folder.path(), Split::train), test = image_folder(folder.path(), Split::test);
+    EXPECT_EQ(train->classes(), (std::vector<std::string>{"a", "b", "c"}));
+    EXPECT_EQ(test->classes(), train->classes());
+    EXPECT_EQ(train->label(1), 1);
+    EXPECT_EQ(test->label(0), 1);
+    EXPECT_EQ(test->label(1), 2);
+}
+
+TEST(WithClasses, NumbersByNameAndNamesAStranger) {
+    const auto data = memory_dataset("greys", {"b", "c"}, {.height = 1, .width = 1, .channels = 1, .pixels = {7, 8, 9}, .labels = {0, 1, 0}});
+    const auto wider = with_classes(data, {"a", "c", "b"});
+    EXPECT_EQ(wider->classes(), (std::vector<std::string>{"a", "c", "b"}));
+    EXPECT_EQ(wider->name(), "greys");
+    for (std::int64_t i = 0; i < 3; ++i) {
+        EXPECT_EQ(wider->label(i), i == 1 ? 1 : 2);
+        EXPECT_EQ(wider->get(i).label, wider->label(i));
+        EXPECT_EQ(wider->pixels(i), data->pixels(i));
+    }
+    EXPECT_EQ(with_classes(data, {"b", "c"}), data);
+    EXPECT_EQ(message_of<ArgumentError>([&] { (void)with_classes(data, {"a", "b"}); }), "data set 'greys': its class 'c' is none of the 2 wanted");
+}
+
 TEST(ImageFolder, ADamagedPictureIsCountedAndNamedOnce) {
     const TemporaryFolder folder;
     for (int i = 0; i < 5; ++i) folder.write(fmt::format("a/{}.png", i), png_bytes(4, 4, static_cast<std::uint8_t>(i)));

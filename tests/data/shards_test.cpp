@@ -48,10 +48,39 @@ TEST(Csv, LabelsAreNumbersOrNamesAndASplitIsAColumn) {
     EXPECT_EQ(val.classes, train.classes) << "classes are those of all rows";
     EXPECT_EQ(train.files.size(), 2u);
     EXPECT_EQ(val.files.size(), 1u);
-    EXPECT_EQ(test::message_of<FormatError>([&] { (void)parse_picture_list(bytes_of(named), "t", Split::test); }), "read 't': no picture of split 'test'");
+    EXPECT_EQ(parse_picture_list(bytes_of(named), "t", Split::test).files.at(0).path, "b.png") << "val stands in for test";
+    EXPECT_EQ(test::message_of<FormatError>([] { (void)parse_picture_list(bytes_of("split,path,class\ntrain,a.png,bee\n"), "t", Split::test); }), "read 't': no picture of split 'val'");
+    EXPECT_EQ(test::message_of<FormatError>([] { (void)parse_picture_list(bytes_of("split,path,class\ntrainign,a.png,bee\n"), "t", Split::train); }),
+              "read 't': row 2: split 'trainign', expected train, val or test");
     EXPECT_EQ(test::message_of<FormatError>([] { (void)parse_picture_list(bytes_of("picture,label\n"), "t", Split::train); }),
               "read 't': no column of files; one of file, path, filename, image, image_path is needed, there are: picture, label");
     EXPECT_EQ(test::message_of<FormatError>([] { (void)parse_picture_list(bytes_of("file,label\na,-1\n"), "t", Split::train); }), "read 't': row 2: label -1, expected 0 or more");
+}
+
+TEST(Csv, APictureMayHaveSeveralClasses) {
+    const PictureList list = parse_picture_list(bytes_of("file,label\na.png,cat; dog\nb.png,dog\nc.png,ant;cat;cat\n"), "t", Split::train);
+    EXPECT_EQ(list.classes, (std::vector<std::string>{"ant", "cat", "dog"}));
+    const DatasetPtr data = picture_files("t", list.classes, list.files);
+    EXPECT_TRUE(data->has_tags());
+    EXPECT_EQ(data->tags(0), (std::vector<std::int64_t>{1, 2}));
+    EXPECT_EQ(data->label(0), 1);
+    EXPECT_EQ(data->tags(1), (std::vector<std::int64_t>{2}));
+    EXPECT_EQ(subset(data, 2, 1)->tags(0), (std::vector<std::int64_t>{0, 1}));
+    EXPECT_EQ(with_classes(data, {"dog", "cat", "ant"})->tags(0), (std::vector<std::int64_t>{1, 0}));
+    EXPECT_EQ(parse_picture_list(bytes_of("file,label\na.png,3;1\n"), "t", Split::train).files.at(0).tags, (std::vector<std::int64_t>{3, 1}));
+    EXPECT_FALSE(picture_files("t", {"0"}, {{"a.png", 0}})->has_tags());
+    EXPECT_EQ(test::message_of<FormatError>([] { (void)parse_picture_list(bytes_of("file,label\na.png,cat;;dog\n"), "t", Split::train); }),
+              "read 't': row 2: nothing between two semicolons of the labels 'cat;;dog'");
+}
+
+TEST(Csv, PicturesMayWeighMore) {
+    const std::string rows = "file,label,weight\na.png,0,1\nb.png,0,2.5\nc.png,1,0\n";
+    const PictureList list = parse_picture_list(bytes_of(rows), "t", Split::train);
+    const DatasetPtr data = picture_files("t", list.classes, list.files);
+    EXPECT_EQ(own_weights(*data), (std::vector<double>{1, 2.5, 0}));
+    EXPECT_EQ(own_weights(*subset(data, 0, 1)), std::vector<double>{}) << "all are 1";
+    EXPECT_EQ(balanced_weights(*data), (std::vector<double>{1 / 3.5, 2.5 / 3.5, 0}));
+    EXPECT_EQ(test::message_of<FormatError>([] { (void)parse_picture_list(bytes_of("file,label,weight\na.png,0,-1\n"), "t", Split::train); }), "read 't': row 2: weight '-1', expected a number from 0 to 1e12");
 }
 
 TEST(Csv, PicturesLieBesideTheFile) {
@@ -66,6 +95,19 @@ TEST(Csv, PicturesLieBesideTheFile) {
     EXPECT_THROW((void)data->get(1), Error);
 }
 
+TEST(Csv, BatchesOfTagsHaveTargets) {
+    const TemporaryFolder directory;
+    for (const char* name : {"a.png", "c.png"}) write_png(directory.path() / name, Image(4, 4, 3, 77));
+    std::ofstream(directory.path() / "list.csv") << "file,label\na.png,x;z\ngone.png,y\nc.png,y\n";
+    const DatasetPtr data = open_dataset(fmt::format("csv:{}", (directory.path() / "list.csv").string()), Split::train);
+    const Loader loader(data, {.batch = 3, .threads = 0, .preprocess = {.resize_width = 4, .resize_height = 4, .channels = 3}});
+    const std::optional<Batch> batch = loader.epoch(0).next();
+    ASSERT_TRUE(batch);
+    EXPECT_EQ(batch->skipped, 1);
+    EXPECT_EQ(batch->targets.shape(), (Shape{2, 3}));
+    EXPECT_EQ(test::values_of(batch->targets), (std::vector<double>{1, 0, 1, 0, 1, 0}));
+}
+
 class ShardFiles : public testing::Test {
 protected:
     TemporaryFolder directory_;
@@ -74,22 +116,27 @@ protected:
 
 TEST_F(ShardFiles, AreReadBackPictureByPictureWhateverTheirNumber) {
     const DatasetPtr data = greys(50);
-    const std::int64_t count = write_shards(*data, directory_.path(), "train", 1000);
-    EXPECT_GT(count, 3);
+    const PackReport packed = write_shards(*data, directory_.path(), {.prefix = "train", .shard_bytes = 1000});
+    EXPECT_GT(packed.shards, 3);
+    EXPECT_EQ(packed.pictures, 50);
     const DatasetPtr read = open_dataset("shards:" + place(), Split::train);
     EXPECT_EQ(read->classes(), data->classes());
     ASSERT_EQ(read->size(), 50);
-    EXPECT_EQ(static_cast<std::int64_t>(read->runs().size()), count);
+    EXPECT_EQ(static_cast<std::int64_t>(read->runs().size()), packed.shards);
+    std::set<std::string> keys;
     for (std::int64_t i = 0; i < 50; ++i) {
-        EXPECT_EQ(read->get(i).image, data->get(i).image) << i;
-        EXPECT_EQ(read->label(i), data->label(i)) << i;
+        const std::int64_t was = std::stoll(read->key(i));
+        EXPECT_EQ(read->get(i).image, data->get(was).image) << was;
+        EXPECT_EQ(read->label(i), data->label(was)) << was;
+        keys.insert(read->key(i));
     }
+    EXPECT_EQ(keys.size(), 50u);
     EXPECT_TRUE(read->damaged().empty());
     EXPECT_EQ(test::message_of<FormatError>([&] { (void)open_dataset("shards:" + place(), Split::val); }), fmt::format("open '{}': no val-*.tar there", place()));
 }
 
 TEST_F(ShardFiles, CutShortGiveWhatTheyHold) {
-    (void)write_shards(*greys(20), directory_.path(), "train");
+    (void)write_shards(*greys(20), directory_.path(), {.prefix = "train", .shuffle = false});
     const fs::path shard = directory_.path() / "train-000000.tar";
     const auto whole = fs::file_size(shard);
     for (const std::uintmax_t size : {whole / 2, whole / 2 + 300, whole / 3 + 100}) {
@@ -108,7 +155,7 @@ TEST_F(ShardFiles, CutShortGiveWhatTheyHold) {
 }
 
 TEST_F(ShardFiles, AreReadNearlyInOrderAndEachPictureOnce) {
-    (void)write_shards(*greys(200), directory_.path(), "train", 4000);
+    (void)write_shards(*greys(200), directory_.path(), {.prefix = "train", .shard_bytes = 4000});
     const DatasetPtr data = shards(directory_.path(), Split::train);
     const Loader loader(data, {.batch = 16, .shuffle = true, .seed = 5, .preprocess = {.resize_width = 4, .resize_height = 4}});
     const auto order = loader.order(0);
