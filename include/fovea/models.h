@@ -8,6 +8,7 @@
 
 #include "fovea/graph.h"
 #include "fovea/image.h"
+#include "fovea/nn.h"
 #include "fovea/ops.h"
 
 namespace fovea {
@@ -41,12 +42,6 @@ enum class ResidualUnit {
     full_preactivation,       ///< BN, ReLU, convolution, BN, ReLU, convolution; sum
 };
 [[nodiscard]] std::string_view name_of(ResidualUnit unit);
-
-/// What a network's output "out" is trained with, and how it is read.
-enum class ModelLoss {
-    cross_entropy,   ///< logits [N, classes]: the largest wins
-    label_distance,  ///< distances [N, classes]: the mean distance of the label is the loss, the smallest wins (LeNet-5 of 1998)
-};
 
 struct ModelCard {
     std::string name;
@@ -131,10 +126,5 @@ struct Listing {
 /// inferred. Throws FormatError with the line and the reason when the text is no network or its layers do not fit.
 [[nodiscard]] Listing read_listing(std::string_view text, std::string_view name, const ListingOptions& options = {});
 [[nodiscard]] Listing load_listing(const std::string& path, const ListingOptions& options = {});
-
-/// Appends the card's loss between `out` and `labels` [N] (i32): a scalar, mean over the batch.
-[[nodiscard]] Value model_loss(ModelLoss loss, const Value& out, const Value& labels);
-/// The class of each row of `out` [N, classes]: the largest or the smallest value, as the loss says.
-[[nodiscard]] std::vector<std::int64_t> predicted_classes(ModelLoss loss, const Tensor& out);
 
 }  // namespace fovea

@@ -69,4 +69,22 @@ Value auxiliary(const Value& x, double weight, std::string_view name = {});
 using Branch = std::function<Value(const Value&)>;
 Value inception(const Value& x, const std::vector<Branch>& branches, std::string_view name = {});
 
+// ---- what an output is trained with ----------------------------------------------------------
+
+/// What a network's output "out" is trained with, and how it is read.
+enum class ModelLoss {
+    cross_entropy,   ///< logits [N, classes]: the largest wins
+    label_distance,  ///< distances [N, classes]: the mean distance of the label is the loss, the smallest wins (LeNet-5 of 1998)
+    bce,             ///< logits of one sigmoid per class, each a question of its own; as PyTorch's BCEWithLogitsLoss, the mean over samples and classes
+    focal,           ///< the same with the focal loss (Lin et al. 2017): alpha 0.25, gamma 2, summed over the classes, the mean over samples
+    hinge,           ///< scores of a multiclass SVM: svm_loss()
+};
+[[nodiscard]] std::string_view name_of(ModelLoss loss);
+/// Throws ArgumentError naming those there are.
+[[nodiscard]] ModelLoss model_loss_named(std::string_view name);
+/// Appends the loss between `out` and `labels` [N] (i32; of bce and focal also shares of classes [N, classes]): a scalar, mean over the batch.
+[[nodiscard]] Value model_loss(ModelLoss loss, const Value& out, const Value& labels);
+/// The class of each row of `out` [N, classes]: the largest or the smallest value, as the loss says.
+[[nodiscard]] std::vector<std::int64_t> predicted_classes(ModelLoss loss, const Tensor& out);
+
 }  // namespace fovea

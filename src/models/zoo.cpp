@@ -191,23 +191,4 @@ Graph build_backbone(std::string_view name, const std::vector<std::string>& taps
     return remove_dead_code(net);
 }
 
-Value model_loss(ModelLoss loss, const Value& out, const Value& labels) {
-    if (loss == ModelLoss::cross_entropy) return cross_entropy(out, labels);
-    return mean(sum(out * one_hot(labels, out), {.axes = {1}}));
-}
-
-std::vector<std::int64_t> predicted_classes(ModelLoss loss, const Tensor& out) {
-    require<ShapeError>(out.shape().rank() == 2 && out.shape()[1] > 0, "classes are told from [N, classes], got {}", out.shape());
-    std::vector<std::int64_t> classes;
-    for (std::int64_t n = 0; n < out.shape()[0]; ++n) {
-        std::int64_t best = 0;
-        for (std::int64_t j = 1; j < out.shape()[1]; ++j) {
-            const double value = out.at(n * out.shape()[1] + j), leader = out.at(n * out.shape()[1] + best);
-            if (loss == ModelLoss::label_distance ? value < leader : value > leader) best = j;
-        }
-        classes.push_back(best);
-    }
-    return classes;
-}
-
 }  // namespace fovea

@@ -57,12 +57,10 @@ Preprocess completed(Preprocess p, const Shape& input) {
     return p;
 }
 
-std::vector<double> softmax_of(std::span<const float> scores) {
+/// Each class a question of its own.
+std::vector<double> sigmoid_of(std::span<const float> scores) {
     std::vector<double> result;
-    double highest = -INFINITY, total = 0;
-    for (const float score : scores) highest = std::max(highest, static_cast<double>(score));
-    for (const float score : scores) result.push_back(std::exp(static_cast<double>(score) - highest)), total += result.back();
-    for (double& value : result) value /= total;
+    for (const float score : scores) result.push_back(1 / (1 + std::exp(-static_cast<double>(score))));
     return result;
 }
 
@@ -125,7 +123,8 @@ std::vector<std::vector<Prediction>> Classifier::predict(std::span<const Image> 
     for (std::size_t n = 0; n < images.size(); ++n) {
         std::vector<float> scores(classes);
         for (std::size_t i = 0; i < classes; ++i) scores[i] = sign * out.data<float>()[n * classes + i];
-        const std::vector<double> probabilities = softmax_of(scores);
+        const bool is_sigmoid = self.loss == ModelLoss::bce || self.loss == ModelLoss::focal;
+        const std::vector<double> probabilities = is_sigmoid ? sigmoid_of(scores) : probabilities_of(scores);
         std::vector<Prediction> best;
         for (const std::int64_t i : top_k(scores, k)) best.push_back({i, self.classes[static_cast<std::size_t>(i)], probabilities[static_cast<std::size_t>(i)]});
         results.push_back(std::move(best));

@@ -19,6 +19,12 @@ std::int64_t outputs_of(const Graph& graph) {
     return shape.rank() == 2 ? shape[1] : 0;
 }
 
+/// What the network was trained with, where the file says so by a name that is known.
+void read_loss(Network& network, const CheckpointFacts& facts) {
+    for (const ModelLoss loss : {ModelLoss::cross_entropy, ModelLoss::label_distance, ModelLoss::bce, ModelLoss::focal, ModelLoss::hinge})
+        if (facts.loss == name_of(loss)) network.loss = loss;
+}
+
 /// An ONNX file as it stands: its weights, its preprocessing and classes where it says them.
 Network read_network(const std::string& path) {
     OnnxNetwork file = read_onnx(path, {.open_batch = true, .input = "image", .output = "out"});
@@ -29,6 +35,7 @@ Network read_network(const std::string& path) {
         network.loss = card.loss;
         if (network.classes.empty()) network.classes = class_names(card, outputs_of(network.graph));
     }
+    read_loss(network, facts);
     if (facts.preprocess) {
         network.preprocess = *facts.preprocess;
     } else if (const Shape input = network.graph.inputs().front().shape(); input.rank() == 4) {
@@ -115,6 +122,7 @@ Network load_network(const fs::path& run_or_weights, const LoadNetworkSpec& spec
     network.weights = file;
     if (facts.preprocess) network.preprocess = *facts.preprocess;
     if (!facts.classes.empty()) network.classes = facts.classes;
+    read_loss(network, facts);
     network.epoch = facts.epoch, network.step = facts.step;
     if (const auto table = metadata.find(quantization_key); table != metadata.end()) network.graph = quantized(network.graph, parse_quantization(table->second, file.string()));
     return network;
