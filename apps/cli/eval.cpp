@@ -1,12 +1,15 @@
 // fovea eval RUN|WEIGHTS [RUN ...] --data cifar10:DIR [--crops 10] [--scales 256,288] [--precision bf16 --against f32] [--robustness]
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "command.h"
+#include "data_options.h"
+#include "fovea/explain/reliability.h"
 #include "fovea/explain/robustness.h"
 #include "fovea/io.h"
 #include "fovea/train.h"
@@ -26,27 +29,33 @@ struct EvalArguments {
     int loader_threads = 1;
     PreprocessArguments preprocess;
     bool robustness = false;
-    std::string svg, format = "table";
+    std::string svg, calibration, format = "table";
 };
 
 /// Cells as wide as the largest count; class names cut to 12 letters.
-std::string confusion_table(const ConfusionMatrix& confusion, const std::vector<std::string>& classes) {
+std::string confusion_table(const Evaluation& result, const std::vector<std::string>& classes) {
+    const ConfusionMatrix& confusion = result.confusion;
+    const auto name_of = [&](std::int64_t c, std::size_t letters) { return class_name(classes, c).substr(0, letters); };
     std::vector<std::vector<std::string>> rows{{"true \\ predicted"}};
     std::string align = "<";
     for (std::int64_t c = 0; c < confusion.classes(); ++c) {
-        rows[0].push_back(classes.empty() ? std::to_string(c) : classes[static_cast<std::size_t>(c)].substr(0, 7));
+        rows[0].push_back(name_of(c, 7));
         align += '>';
     }
     rows[0].push_back("recall");
     align += '>';
+    const bool has_ap = !result.average_precision.empty();
+    if (has_ap) rows[0].push_back("AP"), align += '>';
     const std::vector<double> recall = confusion.recall();
     for (std::int64_t label = 0; label < confusion.classes(); ++label) {
-        std::vector<std::string> row{classes.empty() ? std::to_string(label) : classes[static_cast<std::size_t>(label)].substr(0, 16)};
+        std::vector<std::string> row{name_of(label, 16)};
         for (std::int64_t predicted = 0; predicted < confusion.classes(); ++predicted) {
             const std::int64_t count = confusion.at(label, predicted);
             row.push_back(count ? std::to_string(count) : "·");
         }
         row.push_back(fmt::format("{:.1f} %", recall[static_cast<std::size_t>(label)] * 100));
+        const double ap = has_ap ? result.average_precision[static_cast<std::size_t>(label)] : 0;
+        if (has_ap) row.push_back(std::isnan(ap) ? "·" : fmt::format("{:.1f} %", ap * 100));
         rows.push_back(std::move(row));
     }
     return table(rows, align);
@@ -112,7 +121,7 @@ void eval(const EvalArguments& a) {
     const Network& network = networks.front();
     for (const Network& other : networks)
         if (other.classes != network.classes) throw ArgumentError(fmt::format("'{}' and '{}' were trained on different classes: their answers cannot be averaged", a.paths.front(), a.paths[static_cast<std::size_t>(&other - networks.data())]));
-    const DatasetPtr data = open_dataset(a.data, a.split == "train" ? Split::train : a.split == "val" ? Split::val : Split::test);
+    const DatasetPtr data = for_classes(open_dataset(a.data, a.split == "train" ? Split::train : a.split == "val" ? Split::val : Split::test), network.classes, fmt::format("'{}'", a.paths.front()));
     EvaluateSpec spec;
     spec.batch = a.batch;
     spec.k = a.topk;
@@ -127,9 +136,12 @@ void eval(const EvalArguments& a) {
         return report_robustness(a, network, data, spec);
     }
     if (!a.svg.empty() || a.format != "table") throw ArgumentError("--svg and --format belong to --robustness");
+    spec.average_precision = true;
     const Evaluation result = measure(networks, data, {.crops = a.crops == "dense" ? 0 : std::stoll(a.crops), .scales = a.scales}, spec);
     const std::string weights = fmt::format("{}", fmt::join(a.paths, ", ")), what = networks.size() == 1 ? network.model : fmt::format("{} networks", networks.size());
     for (const std::string& damaged : data->damaged()) note(damaged + "; left out");
+    if (result.average_precision.empty()) note(fmt::format("average precision is left out: it keeps the probabilities of all pictures, at most {} MiB", most_average_precision_bytes >> 20));
+    if (!a.calibration.empty()) write_file_atomically(a.calibration, reliability_chart(result.reliability));
     const ConfusionMatrix& confusion = result.confusion;
     if (a.common.json) {
         Json matrix = Json::array();
@@ -140,14 +152,20 @@ void eval(const EvalArguments& a) {
         }
         print_document({{"command", "eval"}, {"model", network.model}, {"weights", weights}, {"networks", networks.size()}, {"crops", a.crops}, {"scales", a.scales}, {"data", data->name()}, {"images", result.images}, {"skipped_images", result.skipped},
                         {"loss", result.loss}, {"top1", result.top1}, {"top" + std::to_string(result.k), result.topk}, {"classes", data->classes()}, {"confusion", matrix},
-                        {"recall", confusion.recall()}, {"precision", confusion.precision()}, {"seconds", result.seconds}});
+                        {"recall", confusion.recall()}, {"precision", confusion.precision()}, {"average_precision", result.average_precision}, {"mean_average_precision", result.mean_average_precision()},
+                        {"calibration", Json::parse(to_text(result.reliability))}, {"seconds", result.seconds}});
         return;
     }
     fmt::print("{} on {}: {} images in {:.2f} s ({} images/s)\n\n", what, data->name(), commas(result.images), result.seconds,
                short_count(static_cast<double>(result.images) / std::max(result.seconds, 1e-9)));
-    // Beyond 20 classes a matrix no longer fits a terminal: the most frequent mistakes say more.
-    if (confusion.classes() <= 20) {
-        fmt::print("{}\n", confusion_table(confusion, data->classes()));
+    // Beyond 20 classes a matrix no longer fits a terminal: the most frequent mistakes say more. Of pictures with several classes there is none.
+    if (data->has_tags()) {
+        std::vector<std::vector<std::string>> rows{{"class", "AP"}};
+        for (std::int64_t c = 0; c < std::ssize(result.average_precision); ++c)
+            if (const double ap = result.average_precision[static_cast<std::size_t>(c)]; !std::isnan(ap)) rows.push_back({class_name(data->classes(), c), fmt::format("{:.1f} %", ap * 100)});
+        fmt::print("{}\n", table(rows, "<>"));
+    } else if (confusion.classes() <= 20) {
+        fmt::print("{}\n", confusion_table(result, data->classes()));
     } else {
         std::vector<std::tuple<std::int64_t, std::int64_t, std::int64_t>> mistakes;
         for (const auto& [cell, count] : confusion.cells())
@@ -156,17 +174,20 @@ void eval(const EvalArguments& a) {
         mistakes.resize(std::min<std::size_t>(mistakes.size(), 15));
         std::vector<std::vector<std::string>> rows{{"true", "predicted", "times"}};
         for (const auto& [count, label, predicted] : mistakes)
-            rows.push_back({data->classes()[static_cast<std::size_t>(label)], data->classes()[static_cast<std::size_t>(predicted)], std::to_string(-count)});
+            rows.push_back({class_name(data->classes(), label), class_name(data->classes(), predicted), std::to_string(-count)});
         fmt::print("{}\n", table(rows, "<<>"));
     }
-    fmt::print("loss {:.4f}\ntop-{} {:.2f} %\ntest accuracy {:.2f} %\n", result.loss, result.k, result.topk * 100, result.top1 * 100);
+    if (const double mean = result.mean_average_precision(); !std::isnan(mean)) fmt::print("mean average precision {:.2f} %\n", mean * 100);
+    if (!data->has_tags()) fmt::print("calibration error (ECE) {:.2f} %, Brier {:.3f}\n", result.reliability.expected_error() * 100, result.reliability.brier());
+    fmt::print("loss {:.4f}\ntop-{} {:.2f} %\n{} accuracy {:.2f} %{}\n", result.loss, result.k, result.topk * 100, a.split, result.top1 * 100,
+               data->has_tags() ? " (any class of the picture)" : "");
 }
 
 }  // namespace
 
 void add_eval(CLI::App& app) {
     auto a = std::make_shared<EvalArguments>();
-    CLI::App* command = app.add_subcommand("eval", "Top-1, top-k, loss and confusion matrix on a data set");
+    CLI::App* command = app.add_subcommand("eval", "Top-1, top-k, loss, confusion matrix, average precision and calibration on a data set");
     command->add_option("network", a->paths, "A run directory, an ONNX file, or a weights file with --model; several are an ensemble")->required();
     command->add_option("--crops", a->crops, "Views of a picture whose answers are averaged: 1, 2 (with its mirror image), 10, 144, or dense (the whole picture, at every place)")->check(CLI::IsMember({"1", "2", "10", "144", "dense"}));
     command->add_option("--scales", a->scales, "Shorter sides to resize to, one view or set of crops each: 256,288")->delimiter(',')->check(CLI::Range(1, 20'000));
@@ -174,14 +195,15 @@ void add_eval(CLI::App& app) {
     command->add_option("--split", a->split, "Which part of it")->check(CLI::IsMember({"train", "test", "val"}));
     command->add_option("--model", a->model, "What a plain weights file holds: a name of 'fovea models'");
     command->add_option("--checkpoint", a->checkpoint, "Of a run: last, or best (chosen by the test set: flatters)")->check(CLI::IsMember({"last", "best"}));
-    command->add_flag("--robustness", a->robustness, "Accuracy under changes of fixed strength: scale, rotation, shear, occlusion, brightness, contrast, saturation, blur, noise");
+    auto* calibration = command->add_option("--calibration", a->calibration, "Reliability diagram: how often answers of each confidence are right, an SVG file");
+    command->add_flag("--robustness", a->robustness, "Accuracy under changes of fixed strength: scale, rotation, shear, occlusion, brightness, contrast, saturation, blur, noise")->excludes(calibration);
     command->add_option("--svg", a->svg, "Of --robustness: the picture (default: robustness.svg in the run's directory)");
     add_format(*command, a->format);
     command->add_option("--batch", a->batch, "Pictures at a time")->check(CLI::Range(1, 1'000'000));
     command->add_option("--topk", a->topk, "k of the top-k accuracy")->check(CLI::Range(1, 1'000'000));
     command->add_option("--loader-threads", a->loader_threads, "Threads that prepare pictures")->check(CLI::Range(0, 256));
     a->computing.add_to(*command);
-    command->add_option("--against", a->against, "Compare with another precision in place of the labels: equal answers, distance of the scores")->check(CLI::IsMember({"f32", "bf16"}));
+    command->add_option("--against", a->against, "Compare with another precision in place of the labels: equal answers, distance of the scores")->check(CLI::IsMember({"f32", "bf16"}))->excludes(calibration);
     a->preprocess.add_to(*command);
     a->common.add_to(*command);
     command->callback([a] { eval(*a); });

@@ -51,7 +51,7 @@ Network load_network(const std::string& path, const std::string& model, std::str
 
 std::string facts_text(const Network& network) {
     return to_text(CheckpointFacts{.model = network.model, .model_options = network.model_options, .listing = network.listing, .classes = network.classes, .preprocess = network.preprocess, .epoch = network.epoch,
-                                   .step = network.step});
+                                   .step = network.step, .loss = network.loss == ModelLoss::cross_entropy ? "" : std::string(name_of(network.loss))});
 }
 
 void save_quantized(const std::string& file, const Network& network, const QuantizationTable& grids) {

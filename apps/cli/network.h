@@ -51,6 +51,10 @@ private:
     double range_ = 0;
     int order_ = 0;  // 1: blue first, -1: red first
 };
+/// A class's name; its number where there is none.
+[[nodiscard]] inline std::string class_name(const std::vector<std::string>& classes, std::int64_t number) {
+    return number < static_cast<std::int64_t>(classes.size()) ? classes[static_cast<std::size_t>(number)] : std::to_string(number);
+}
 /// The lines of --class-names: a file, or the name of a set whose classes are known.
 [[nodiscard]] std::vector<std::string> class_names_of(const std::string& file_or_set);
 

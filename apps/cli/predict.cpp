@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "command.h"
+#include "data_options.h"
 #include "fovea/data.h"
 #include "fovea/tasks.h"
 #include "network.h"
@@ -32,14 +33,9 @@ struct Answer {
     std::vector<Prediction> best{};  ///< most probable first
 };
 
-std::string label_name(const Classifier& classifier, std::int64_t label) {
-    const auto& classes = classifier.classes();
-    return label < static_cast<std::int64_t>(classes.size()) ? classes[static_cast<std::size_t>(label)] : std::to_string(label);
-}
-
 void print_answer(const Classifier& classifier, const Answer& answer, bool has_bars) {
     fmt::print("{}", answer.name);
-    if (answer.label >= 0) fmt::print(": {} {}", label_name(classifier, answer.label), answer.best[0].index == answer.label ? "✓" : "✗");
+    if (answer.label >= 0) fmt::print(": {} {}", class_name(classifier.classes(), answer.label), answer.best[0].index == answer.label ? "✓" : "✗");
     fmt::print("\n");
     std::size_t width = 0;
     for (const Prediction& prediction : answer.best) width = std::max(width, prediction.name.size());
@@ -50,7 +46,7 @@ Json document_of(const Classifier& classifier, const Answer& answer) {
     Json best = Json::array();
     for (const Prediction& prediction : answer.best) best.push_back({{"class", prediction.name}, {"index", prediction.index}, {"probability", prediction.probability}});
     Json document{{"image", answer.name}, {"predictions", best}};
-    if (answer.label >= 0) document["label"] = label_name(classifier, answer.label);
+    if (answer.label >= 0) document["label"] = class_name(classifier.classes(), answer.label);
     return document;
 }
 
@@ -74,14 +70,14 @@ void write_picture(const std::string& path, const Classifier& classifier, const 
         const Colour colour = answer.label < 0 ? Colour{255, 255, 255} : answer.label == best.index ? Colour{110, 220, 110} : Colour{255, 110, 100};
         const auto fitted = [](const std::string& text) { return text.substr(0, static_cast<std::size_t>(side / 6)); };
         draw_text(sheet, x, y + side + 3, fitted(fmt::format("{} {:.0f}%", best.name, 100 * best.probability)), colour);
-        if (answer.label >= 0) draw_text(sheet, x, y + side + 3 + text_height + 2, fitted("is " + label_name(classifier, answer.label)), {170, 170, 170});
+        if (answer.label >= 0) draw_text(sheet, x, y + side + 3 + text_height + 2, fitted("is " + class_name(classifier.classes(), answer.label)), {170, 170, 170});
     }
     write_png(path, sheet);
 }
 
 /// `count` pictures spread evenly over the test part.
-std::vector<Answer> pictures_of(const PredictArguments& a) {
-    const DatasetPtr data = open_dataset(a.data, Split::test);
+std::vector<Answer> pictures_of(const PredictArguments& a, const Classifier& classifier) {
+    const DatasetPtr data = for_classes(open_dataset(a.data, Split::test), classifier.classes(), fmt::format("'{}'", a.path));
     const std::int64_t count = std::min(a.count, data->size());
     std::vector<Answer> answers;
     for (std::int64_t i = 0; i < count; ++i) {
@@ -103,7 +99,7 @@ void predict(const PredictArguments& a) {
             throw ArgumentError(fmt::format("'{}' names {} classes, the network tells {} apart", a.class_names, network.classes.size(), scores[-1]));
     }
     const Classifier classifier(std::move(network), a.computing.noted_options());
-    std::vector<Answer> answers = a.data.empty() ? std::vector<Answer>{} : pictures_of(a);
+    std::vector<Answer> answers = a.data.empty() ? std::vector<Answer>{} : pictures_of(a, classifier);
     for (const std::string& path : a.images) answers.push_back({.name = path, .image = {}});
     std::vector<Answer> done;
     Json documents = Json::array();

@@ -1,6 +1,7 @@
 // fovea train MODEL --data mnist:DIR --epochs 5 --out runs/a; fovea train --recipe cifar_resnet20 --data cifar10:DIR
 
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <iterator>
 
@@ -35,6 +36,26 @@ struct TrainArguments {
     std::function<bool()> seed_is_given;
 };
 
+/// --resume goes on with a run that is there: a mistyped name begins none.
+void require_run(const TrainArguments& a) {
+    if (a.out.empty()) throw ArgumentError("--resume goes on with the run in --out: name it");
+    const fs::path out = a.out, last = out / "checkpoint-last.safetensors", best = out / "checkpoint-best.safetensors";
+    if (fs::exists(last)) return;
+    if (fs::exists(best)) throw FormatError(fmt::format("'{}' has lost its last checkpoint: it goes on from '{}' when that is copied to '{}'", a.out, best.string(), last.string()));
+    if (!fs::exists(out / "config.json")) throw ArgumentError(fmt::format("'{}' holds no run that --resume could go on with; 'fovea runs' lists those in runs/", a.out));
+    note(fmt::format("'{}' has no checkpoint yet: its run begins anew", a.out));
+}
+
+/// What the recipe in a run is called; runs made before it was written down do not say.
+std::string name_of_kept(const fs::path& run) {
+    std::ifstream file(run / "config.json");
+    const Json config = Json::parse(file, nullptr, false);
+    const auto name = config.find("recipe");
+    return name != config.end() && name->is_string() ? name->get<std::string>() : "kept in the run";
+}
+
+bool is_file(const std::string& model) { return is_onnx(model) || model.starts_with("listing:"); }
+
 /// The recipe that is named, else the one a resumed run keeps, else the shipped one for the network and its pictures; then the settings.
 Recipe resolve(const TrainArguments& a) {
     auto settings = a.settings;
@@ -49,6 +70,7 @@ Recipe resolve(const TrainArguments& a) {
         recipe = load_recipe(a.recipe);
     } else if (a.resume && fs::exists(kept)) {
         recipe = load_recipe(kept.string());
+        recipe.name = name_of_kept(a.out);
     } else {
         // Which recipe a network has depends on its pictures, so the data comes first.
         Recipe named;
@@ -57,12 +79,13 @@ Recipe resolve(const TrainArguments& a) {
         override_recipe(named, first);
         if (a.model.empty()) throw CLI::ValidationError("name a model (see 'fovea models') or a --recipe (see 'fovea recipes')");
         if (named.data.empty()) throw CLI::ValidationError("--data is required: fashion-mnist, mnist:DIR, cifar10:DIR, cifar100:DIR, folder:DIR");
-        const bool is_file = is_onnx(a.model) || a.model.starts_with("listing:");
-        recipe = recipe_for(is_file ? a.model : find_model(a.model).name, open_dataset(named.data, Split::train)->image_shape()[2]);
+        const std::string model = is_file(a.model) ? a.model : find_model(a.model).name;  // before the data, which may take long to read
+        recipe = recipe_for(model, open_dataset(named.data, Split::train)->image_shape()[2]);
         recipe.model.clear(), recipe.data.clear();
     }
     override_recipe(recipe, settings);
     if (recipe.model.empty()) throw ArgumentError(fmt::format("recipe '{}' is for any model: name one, 'fovea models' lists them", recipe.name));
+    if (!is_file(recipe.model)) (void)find_model(recipe.model);
     if (recipe.data.empty()) throw ArgumentError(fmt::format("recipe '{}' names no data: --data fashion-mnist, mnist:DIR, cifar10:DIR, cifar100:DIR, folder:DIR", recipe.name));
     return recipe;
 }
@@ -135,6 +158,7 @@ struct Found {
 Found look_up(const TrainArguments& a, Communicator& ranks) {
     Found found{.options = {.resume = a.resume, .save_every_minutes = a.save_every_minutes, .save_every_steps = a.save_every_steps, .loader_threads = a.loader_threads, .memory = a.memory, .plan = a.plan}};
     if (ranks.rank() == 0) {
+        if (a.resume) require_run(a);
         found.recipe = resolve(a);
         found.options.out = a.out.empty() ? free_run_directory(found.recipe.model) : fs::path(a.out);
         found.earlier = earlier_run(found.options);
@@ -185,7 +209,7 @@ void train(const TrainArguments& a, Communicator& ranks) {
     if (a.common.json) {
         Json document{{"command", "train"}, {"model", network.model}, {"data", recipe.data}, {"recipe", recipe.name}, {"out", spec.out.string()}, {"report", page.string()}, {"seed", recipe.seed}, {"epochs", result.epochs},
                       {"updates", result.updates}, {"resumed_from", result.resumed_from}, {"is_stopped", result.is_stopped}, {"metric", recipe.metric}, {"history", result.history},
-                      {"best_metric", result.best_metric}, {"best_epoch", result.best_epoch + 1}, {"seconds", result.seconds}, {"skipped_images", result.warnings.size()},
+                      {"best_metric", result.best_metric}, {"best_epoch", result.best_epoch + 1}, {"seconds", result.seconds}, {"skipped", result.skipped}, {"skipped_images", result.warnings.size()},
                       {"peak_memory_bytes", peak_memory_bytes()}};
         if (result.last_evaluation) document["test"] = evaluation_document(*result.last_evaluation);
         if (!result.ended.empty()) document["ended"] = result.ended;
@@ -235,7 +259,7 @@ void add_options(CLI::App* command, const std::shared_ptr<TrainArguments>& a) {
     };
     add_data_options(*command, [a](const std::string& key, const std::string& value) { a->settings.emplace_back(key, value); });
     command->add_option("--out", a->out, "Run directory (default: runs/MODEL)");
-    command->add_flag("--resume", a->resume, "Go on from the last checkpoint in --out, with the recipe kept there");
+    command->add_flag("--resume", a->resume, "Go on from the last checkpoint of the run in --out, with the recipe kept there");
     setting("--epochs", "epochs", "Passes over the data")->check(CLI::Range(1, 1'000'000));
     setting("--batch", "batch", "Pictures per step")->check(CLI::Range(1, 1'000'000));
     setting("--accumulate", "accumulate", "Batches whose mean gradient makes one update")->check(CLI::Range(1, 1'000'000));
@@ -253,6 +277,7 @@ void add_options(CLI::App* command, const std::shared_ptr<TrainArguments>& a) {
     setting("--schedule", "schedule.name", "constant, step, multistep, exponential, cosine, one-cycle, polynomial, plateau");
     options("--schedule-option", "schedule", "name=number, any field of the schedule (multistep: milestones=[8,12])");
     setting("--warm-up", "schedule.warm_up", "Epochs of linear warm-up");
+    setting("--loss", "loss", "cross_entropy (default), bce (a sigmoid per class), focal, hinge");
     setting("--label-smoothing", "label_smoothing", "0..1")->check(CLI::Range(0.0, 1.0));
     setting("--clip", "clip_norm", "Largest L2 norm of the whole gradient (0: no limit)")->check(CLI::NonNegativeNumber);
     setting("--clip-value", "clip_value", "Largest element of the gradient")->check(CLI::NonNegativeNumber);

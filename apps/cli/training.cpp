@@ -44,9 +44,8 @@ void catch_interrupts() {
 }
 
 EarlierRun earlier_run(const RunOptions& options) {
-    const fs::path last = options.out / "checkpoint-last.safetensors";
-    if (!options.resume || !fs::exists(last)) return {};
-    return {true, facts_of(load_checkpoint(last)).listing};
+    if (!options.resume || !fs::exists(options.out / "checkpoint-last.safetensors")) return {};
+    return {true, facts_of(load_last_checkpoint(options.out)).listing};
 }
 
 Training prepare_training(const Recipe& recipe, const RunData& data, const RunOptions& options, const EarlierRun& earlier) {
@@ -61,11 +60,13 @@ Training prepare_training(const Recipe& recipe, const RunData& data, const RunOp
     spec.preprocess = network.preprocess;
     expand_backbone(spec.step.frozen, network.graph);
     if (const LossFunction loss = loss_of(network)) {
+        if (recipe.loss != "cross_entropy") throw ArgumentError(fmt::format("loss = \"{}\": {} has a loss of its own", recipe.loss, network.model));
         if (recipe.label_smoothing > 0) throw ArgumentError(fmt::format("label_smoothing = {}: {} has a loss of its own", recipe.label_smoothing, network.model));
         spec.loss = loss;
         spec.loss_name = "label_distance";
         spec.lowest_wins = lowest_wins(network);
     }
+    spec.recipe_name = recipe.name;
     spec.loader_threads = options.loader_threads;
     spec.resume = options.resume;
     spec.save_every_minutes = options.save_every_minutes;
@@ -134,7 +135,8 @@ void TrainingProgress::epoch(const EpochReport& report) {
     std::string text = fmt::format("{}epoch {}/{}  loss {:.4f}  accuracy {:.2f} %", title_, report.epoch + 1, epochs_, report.train_loss, report.train_accuracy * 100);
     if (report.validation) text += fmt::format("  |  test loss {:.4f}  accuracy {:.2f} %{}", report.validation->loss, report.validation->top1 * 100, report.is_best ? "  best" : "");
     const std::string wait = report.loader_wait >= 0.01 ? fmt::format("  loader wait {:.0f} %", report.loader_wait * 100) : "";
-    fmt::print(out_, "{}  |  {:.1f} s  {} images/s{}\n", text, report.seconds, short_count(report.images_per_second), wait);
+    const std::string skipped = report.skipped > 0 ? fmt::format("  {} image{} skipped", commas(report.skipped), report.skipped == 1 ? "" : "s") : "";
+    fmt::print(out_, "{}  |  {:.1f} s  {} images/s{}{}\n", text, report.seconds, short_count(report.images_per_second), wait, skipped);
     std::fflush(out_);
 }
 

@@ -78,7 +78,7 @@ struct RunRecord {
 [[nodiscard]] std::string runs_chart(const std::vector<RunRecord>& runs);
 
 /// Everything about a run as one HTML page that needs nothing else: curves, learning rate, gradient norms, saturated and dead units,
-/// confusion matrix, worst mistakes, filters of the first layer, settings and machine. Thumbnails of the mistakes are shown when
+/// confusion matrix, calibration, worst mistakes, filters of the first layer, settings and machine. Thumbnails of the mistakes are shown when
 /// `validation` is the set that was evaluated.
 [[nodiscard]] std::string report_html(const RunRecord& run, const DatasetPtr& validation = {});
 

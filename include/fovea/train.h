@@ -23,6 +23,7 @@
 #include "fovea/io.h"
 #include "fovea/runtime.h"
 #include "fovea/train/optimizer.h"
+#include "fovea/train/reliability.h"
 #include "fovea/train/schedule.h"
 
 namespace fovea {
@@ -54,6 +55,11 @@ private:
     std::map<std::pair<std::int64_t, std::int64_t>, std::int64_t> cells_;
 };
 
+/// Of each class, the area under the precision-recall curve of its probability against the rest: sum of (R_n - R_(n-1)) P_n over the distinct
+/// probabilities from the highest down, as scikit-learn's average_precision_score; NaN where no picture is of the class. `probabilities`
+/// is [N, L], row by row; rows with a NaN count nowhere. Each of several ranks gives its rows and gets the result of all.
+[[nodiscard]] std::vector<double> average_precision(std::span<const float> probabilities, std::span<const std::int64_t> labels, std::int64_t classes, Communicator* ranks = nullptr);
+
 /// A picture that was taken for another class.
 struct Mistake {
     std::int64_t index = 0;            ///< in the data set
@@ -69,16 +75,25 @@ struct Evaluation {
     double top1 = 0, topk = 0; ///< 0..1
     ConfusionMatrix confusion{};
     std::vector<Mistake> worst{};  ///< those that give their own class the least, worst first
+    Reliability reliability{};     ///< of the softmax of the scores (of distances: of the negative ones)
+    std::vector<double> average_precision{};  ///< of each class, NaN where it does not occur; empty unless asked for
     double seconds = 0;
+
+    /// Over the classes that occur; NaN where it was not measured.
+    [[nodiscard]] double mean_average_precision() const;
 };
 
 /// loss = f(logits, labels): cross_entropy unless told otherwise.
 using LossFunction = std::function<Value(const Value& logits, const Value& labels)>;
 
+/// What average precision may take; for 1,000 classes that is 268,000 pictures.
+inline constexpr std::int64_t most_average_precision_bytes = std::int64_t{1} << 30;
+
 struct EvaluateSpec {
     std::int64_t batch = 256;
     std::int64_t k = 5;
     std::int64_t worst = 0;                ///< mistakes to keep; none of a batch with damaged pictures, where numbers are not known
+    bool average_precision = false;        ///< keeps 4 bytes for each picture and class until the end; beyond most_average_precision_bytes it is left out
     Preprocess preprocess{};
     int loader_threads = 1;
     LossFunction loss{};
@@ -111,6 +126,8 @@ struct Checkpoint {
 /// Written beside `path`, synced and renamed: a reader sees the old file or the new one, whole.
 void save_checkpoint(const Checkpoint& checkpoint, const std::filesystem::path& path);
 [[nodiscard]] Checkpoint load_checkpoint(const std::filesystem::path& path);
+/// checkpoint-last of a run directory; where it is damaged the FormatError says whether checkpoint-best can take its place.
+[[nodiscard]] Checkpoint load_last_checkpoint(const std::filesystem::path& run);
 
 /// What a checkpoint says about the network in it; empty or default where a plain weights file says nothing.
 struct CheckpointFacts {
@@ -122,6 +139,7 @@ struct CheckpointFacts {
     std::int64_t epoch = 0, step = 0;
     double best_metric = 0;
     std::string dataset;
+    std::string loss{};         ///< a name of ModelLoss; empty: the card's
 };
 [[nodiscard]] CheckpointFacts facts_of(const Checkpoint& checkpoint);
 /// The same from the metadata of a weights file; `file` stands in messages.
@@ -213,6 +231,7 @@ struct EpochReport {
     double lr = 0;
     double seconds = 0, images_per_second = 0;
     double loader_wait = 0;            ///< share of `seconds` in which no batch was ready, 0..1
+    std::int64_t images = 0, skipped = 0;  ///< pictures that were learned from; damaged ones, left out
 };
 /// Each may be empty; returning false stops the run after this step: it is saved and can be resumed.
 struct Callback {
@@ -262,6 +281,7 @@ struct FitSpec {
     double min_delta = 0;            ///< by how much better
     double time_budget_minutes = 0;  ///< of this call: then it is evaluated, saved and ended; 0: off
     std::string recipe{};            ///< the recipe as resolved (TOML): kept in the run directory as recipe.toml
+    std::string recipe_name{};       ///< what it is called, for config.json
     /// Train together: each rank reads its part of every batch, rank 0 writes the run directory and says when to save. The result is that of
     /// one rank up to rounding (batch norm: if `sync_batch_norm`), the same bits on every rank and in every repeat; a run may be resumed on another
     /// number of ranks. What a rank throws must end all (Communicator::abort). Outlives the call.
@@ -284,6 +304,7 @@ struct FitResult {
     std::string ended{};                   ///< why fewer epochs than wanted were made, where patience or the time budget ended them
     std::int64_t resumed_from = 0;         ///< updates already made when this call began
     std::vector<std::string> warnings;     ///< damaged pictures, left out
+    std::int64_t skipped = 0;              ///< EpochReport::skipped of the last epoch that this call finished
     Parameters parameters;                 ///< averaged ones where the run averages
     double seconds = 0;                    ///< of training steps and loading, without evaluation
 };
@@ -360,7 +381,7 @@ struct Member {
     bool lowest_wins = false;
 };
 /// Softmax probabilities averaged over a member's views, then over the members; the loss is the mean of -log of the label's. Of `spec`
-/// counts batch, k, compile and stop; the members' preprocessing counts, not the spec's.
+/// counts batch, k, average_precision, compile and stop; the members' preprocessing counts, not the spec's.
 [[nodiscard]] Evaluation evaluate_views(const std::vector<Member>& members, const DatasetPtr& dataset, const Views& views, const EvaluateSpec& spec = {});
 
 // ---- recipes: how a network is trained, as a TOML file ---------------------------------------
@@ -401,6 +422,7 @@ struct Recipe {
     /// clip_norm, clip_value, decay_norms_and_biases, no_decay, freeze, accumulate; average.ema; lookahead.every, lookahead.alpha;
     /// groups.NAME.parameters, .lr, .weight_decay, .elementwise. "backbone" in freeze: all but the layer before the output.
     StepSpec step{};
+    std::string loss = "cross_entropy";     ///< or "bce", "focal", "hinge": see ModelLoss. A network with a loss of its own (lenet5_classic) keeps it
     double label_smoothing = 0;
     std::string precision = "f32";          ///< or "bf16"; or "f64", on the reference backend
     std::string backend = "cpu";

@@ -68,7 +68,7 @@ std::string line_chart(const ChartSpec& spec, const std::vector<Series>& series)
         for (const auto& point : line.points)
             if (is_shown(point)) across.add(point.first), up.add(height_of(point.second));
     }
-    const std::size_t names = lines.size() <= most_names ? lines.size() : 0;
+    const std::size_t names = spec.has_names && lines.size() <= most_names ? lines.size() : 0;
     constexpr double left = 58, right = 14, bottom = 40;
     const double top = names > 0 ? 46 : 30;
     std::string svg = fmt::format("<svg xmlns=\"http://www.w3.org/2000/svg\" x=\"{0:g}\" y=\"{1:g}\" width=\"{2:g}\" height=\"{3:g}\" viewBox=\"0 0 {2:g} {3:g}\" font-family=\"sans-serif\" "
@@ -121,7 +121,8 @@ std::string line_chart(const ChartSpec& spec, const std::vector<Series>& series)
         if (shown == 0) continue;
         const std::string tip = fmt::format("<title>{}</title>", markup_escaped(line.name));
         if (shown == 1 && !spec.has_marks) svg += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\" fill=\"{}\">{}</circle>\n", x_of(only.first), y_of(height_of(only.second)), line.colour, tip);
-        if (shown > 1) svg += fmt::format("<path d=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"{:g}\" stroke-linejoin=\"round\">{}</path>\n", path, line.colour, line.width, tip);
+        if (shown > 1)
+            svg += fmt::format("<path d=\"{}\" fill=\"{}\" stroke=\"{}\" stroke-width=\"{:g}\" stroke-linejoin=\"round\">{}</path>\n", path, line.is_filled ? line.colour + "\" fill-opacity=\"0.35" : "none", line.colour, line.width, tip);
     }
     return svg + "</svg>\n";
 }

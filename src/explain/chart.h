@@ -12,6 +12,7 @@ struct Series {
     std::vector<std::pair<double, double>> points;  ///< those that are not finite (or, on a logarithmic axis, not above 0) leave a gap
     std::string colour = "#3b77b5";
     double width = 1.5;
+    bool is_filled = false;  ///< the area that the line and a straight one between its ends enclose, pale
 };
 struct ChartSpec {
     std::string title, x_title;
@@ -19,10 +20,11 @@ struct ChartSpec {
     bool is_share = false;        ///< y in 0..1, shown in percent
     bool is_from_zero = false;    ///< the y axis begins at 0
     bool has_marks = false;       ///< a dot at each point, its values as a tooltip
+    bool has_names = true;        ///< below the title, up to eight of them
     double x = 0, y = 0;          ///< place in an enclosing SVG
     double width = 460, height = 280;
 };
-/// Names stand below the title up to eight of them; each line has its name as a tooltip. Long series are averaged to some 600 points.
+/// Each line has its name as a tooltip. Long series are averaged to some 600 points.
 [[nodiscard]] std::string line_chart(const ChartSpec& spec, const std::vector<Series>& series);
 
 /// One of eight colours that are told apart easily, for run number `run` among several.

@@ -103,6 +103,27 @@ bool is_locked(const fs::path& path) {
     return is_taken;
 }
 
+/// Counts that add up to no more than `images`, shares within 0..1: whatever is computed and drawn from it is finite.
+Reliability reliability_of(const Json& json, double images, const std::string& file) {
+    const Json& bins = json.at("bins");
+    require<FormatError>(bins.is_array() && !bins.empty() && bins.size() <= 1000, "'{}': a calibration in {} bins", file, bins.size());
+    const auto within = [&](const Json& of, const char* key, double most) {
+        const double value = number(of, key);
+        require<FormatError>(value >= 0 && value <= most, "'{}': a calibration with \"{}\" {}, 0 to {} is possible", file, key, value, most);
+        return value;
+    };
+    Reliability reliability{.bins = std::vector<Reliability::Bin>(bins.size())};
+    double left = std::min(images, 0x1p53), all = 0;
+    for (std::size_t b = 0; b < bins.size(); ++b) {
+        const double count = std::floor(within(bins[b], "images", left));
+        if (count == 0) continue;
+        left -= count, all += count;
+        reliability.bins[b] = {static_cast<std::int64_t>(count), std::llround(within(bins[b], "accuracy", 1) * count), within(bins[b], "confidence", 1) * count};
+    }
+    reliability.squares = within(json, "brier", 2) * all;
+    return reliability;
+}
+
 void read_evaluation(RunRecord& run) {
     if (!fs::exists(run.path / "evaluation.json")) return;
     const std::string file = (run.path / "evaluation.json").string();
@@ -126,9 +147,13 @@ void read_evaluation(RunRecord& run) {
         evaluation.confusion.add(label, predicted, count);
     }
     for (const Json& m : json.at("worst")) evaluation.worst.push_back({m.at("index"), m.at("label"), m.at("predicted"), m.at("of_label"), m.at("of_predicted")});
+    if (json.contains("calibration")) evaluation.reliability = reliability_of(json.at("calibration"), static_cast<double>(evaluation.images), file);
     run.evaluation = std::move(evaluation);
     run.evaluated_on = json.at("dataset");
 }
+
+/// Other programs write a config.json too; a run has its metrics beside it from its first moments on.
+bool holds_run(const fs::path& path) { return fs::exists(path / "config.json") && fs::exists(path / "metrics.jsonl"); }
 
 std::string name_of_directory(const fs::path& path) {
     const fs::path whole = fs::absolute(path).lexically_normal();
@@ -179,9 +204,9 @@ RunRecord read_run(const fs::path& path) {
 std::vector<RunRecord> read_runs(const fs::path& directory) {
     require(fs::is_directory(directory), "there is no directory '{}' with runs: 'fovea train' makes one", directory.string());
     std::vector<fs::path> paths;
-    if (fs::exists(directory / "config.json")) paths.push_back(directory);
+    if (holds_run(directory)) paths.push_back(directory);
     for (const auto& entry : fs::directory_iterator(directory))
-        if (entry.is_directory() && fs::exists(entry.path() / "config.json")) paths.push_back(entry.path());
+        if (entry.is_directory() && holds_run(entry.path())) paths.push_back(entry.path());
     std::ranges::sort(paths);
     std::vector<RunRecord> runs;
     for (const fs::path& path : paths) {

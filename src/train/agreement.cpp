@@ -6,6 +6,7 @@
 #include "fovea/nn.h"
 #include "fovea/ops.h"
 #include "fovea/passes.h"
+#include "train/require_pictures.h"
 #include "train/with_loss.h"
 
 namespace fovea {
@@ -49,6 +50,7 @@ Agreement agreement(const Graph& network, const Parameters& parameters, const Da
         result.images += images;
         if (spec.stop != nullptr && spec.stop->load()) break;
     }
+    require_pictures(result.images, *dataset);
     result.relative_l2 = std::sqrt(all_difference / std::max(all_square, 1e-300));
     return result;
 }

@@ -27,6 +27,21 @@ Checkpoint load_checkpoint(const std::filesystem::path& path) {
     return checkpoint;
 }
 
+Checkpoint load_last_checkpoint(const std::filesystem::path& run) {
+    const std::filesystem::path last = run / "checkpoint-last.safetensors", best = run / "checkpoint-best.safetensors";
+    try {
+        return load_checkpoint(last);
+    } catch (const FormatError& error) {
+        std::int64_t epochs = 0;
+        try {
+            epochs = facts_of(load_checkpoint(best)).epoch;
+        } catch (const Error&) {
+            throw error;  // there is none, or it is damaged too
+        }
+        fail<FormatError>("{}; '{}' is whole: copied to its place, the run goes on behind epoch {}", error.what(), best.string(), epochs);
+    }
+}
+
 namespace {
 
 CheckpointFacts read_facts(const std::string& text, std::string_view file) {
@@ -43,6 +58,10 @@ CheckpointFacts read_facts(const std::string& text, std::string_view file) {
         facts.step = json.value("updates", std::int64_t{0});
         facts.best_metric = json.contains("best_metric") && json.at("best_metric").is_number() ? json.at("best_metric").get<double>() : 0.0;
         facts.dataset = json.value("dataset", "");
+        // Of a run the recipe says it, with what belongs to it behind the name.
+        facts.loss = json.value("loss", "");
+        if (json.contains("recipe") && json.at("recipe").is_object()) facts.loss = json.at("recipe").value("loss", "");
+        facts.loss = facts.loss.substr(0, facts.loss.find(' '));
     } catch (const nlohmann::json::exception& error) {
         fail<FormatError>("'{}': its description cannot be read: {}", file, error.what());
     }
@@ -75,6 +94,7 @@ std::string to_text(const CheckpointFacts& facts) {
     if (facts.epoch > 0) json["epoch"] = facts.epoch, json["updates"] = facts.step;
     if (facts.best_metric != 0) json["best_metric"] = facts.best_metric;
     if (!facts.dataset.empty()) json["dataset"] = facts.dataset;
+    if (!facts.loss.empty()) json["loss"] = facts.loss;
     return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 

@@ -1,4 +1,4 @@
-// A network over a data set, compiled for inference: loss, top-1, top-k, confusion matrix.
+// A network over a data set, compiled for inference: loss, top-1, top-k, confusion matrix, calibration, average precision.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -6,7 +6,9 @@
 #include "core/text.h"
 #include "fovea/nn.h"
 #include "fovea/ops.h"
+#include "train/average_precision.h"
 #include "train/over_ranks.h"
+#include "train/require_pictures.h"
 #include "train/with_loss.h"
 
 namespace fovea {
@@ -20,7 +22,7 @@ Value scores_of(const Graph& network) {
     return network.outputs().front().second;
 }
 
-WithLoss with_loss(const Graph& network, const LossFunction& loss, bool lowest_wins, bool training, bool mixes) {
+WithLoss with_loss(const Graph& network, const LossFunction& loss, bool lowest_wins, bool training, Labels kind) {
     WithLoss result{std::make_unique<Graph>(network.clone()), {}, {}};
     const Value out = scores_of(*result.graph);
     require<ShapeError>(out.shape().rank() == 2, "the output '{}' is {}; one row of scores per picture, [N, L], is expected", out.path(), out.shape());
@@ -28,8 +30,12 @@ WithLoss with_loss(const Graph& network, const LossFunction& loss, bool lowest_w
     Value labels;
     for (const Value& input : result.graph->inputs())
         if (input.path() == "label") labels = input;
-    if (labels.is_empty()) labels = mixes ? result.graph->input("label", out.shape()) : result.graph->input("label", {out.shape()[0]}, DType::i32);
-    const auto loss_of = [&](const Value& scores) { return loss ? loss(scores, labels) : mixes ? cross_entropy_soft(scores, labels) : cross_entropy(scores, labels); };
+    if (labels.is_empty()) labels = kind == Labels::classes ? result.graph->input("label", {out.shape()[0]}, DType::i32) : result.graph->input("label", out.shape());
+    const auto loss_of = [&](const Value& scores) {
+        if (loss) return loss(scores, labels);
+        if (kind == Labels::classes) return cross_entropy(scores, labels);
+        return cross_entropy_soft(scores, kind == Labels::tags ? labels / sum(labels, {.axes = {1}, .keep = true}) : labels);
+    };
     result.loss = loss_of(out);
     const Value main = result.loss;
     if (training)
@@ -47,17 +53,28 @@ WithLoss with_loss(const Graph& network, const LossFunction& loss, bool lowest_w
 
 namespace {
 
-void tally(Evaluation& result, const Tensor& outputs, const Tensor& labels) {
+/// `targets`: of pictures that may have several classes, else empty. Of those, any of a picture's classes may be the first; which one was
+/// taken for which, and how sure of the one, is not asked.
+void tally(Evaluation& result, KeptProbabilities& kept, const Tensor& outputs, const Tensor& labels, const Tensor& targets) {
     const std::int64_t images = outputs.shape()[0], classes = outputs.shape()[1];
     const Tensor scores = outputs.to(DType::f32);
     const auto all = scores.data<float>();
     for (std::int64_t n = 0; n < images; ++n) {
         const auto row = all.subspan(static_cast<std::size_t>(n * classes), static_cast<std::size_t>(classes));
         const auto label = static_cast<std::int64_t>(labels.at(n));
-        const std::int64_t rank = rank_of(row, label);
+        const std::vector<std::int64_t> own = targets.is_empty() ? std::vector{label} : tags_of(targets, n);
+        const std::int64_t rank = best_rank(row, own);
         result.top1 += rank == 0;
         result.topk += rank < result.k;
-        result.confusion.add(label, top_k(row, 1).front());
+        if (!targets.is_empty()) {
+            kept.add<float>(row, own);
+            continue;
+        }
+        const std::int64_t predicted = top_k(row, 1).front();
+        result.confusion.add(label, predicted);
+        const std::vector<double> probabilities = probabilities_of(row);
+        result.reliability.add(probabilities, label, predicted);
+        kept.add<double>(probabilities, own);
     }
     result.images += images;
 }
@@ -85,7 +102,7 @@ void note_mistakes(std::vector<Mistake>& worst, const Tensor& outputs, const Ten
 Evaluation evaluate(const Graph& network, const Parameters& parameters, DatasetPtr dataset, const EvaluateSpec& spec) {
     require<ArgumentError>(dataset != nullptr, "evaluate: no data set given");
     const auto start = std::chrono::steady_clock::now();
-    WithLoss built = with_loss(network, spec.loss, spec.lowest_wins, false);
+    WithLoss built = with_loss(network, spec.loss, spec.lowest_wins, false, labels_for(*dataset, {}));
     built.graph->clear_outputs();
     built.graph->output("loss", built.loss);
     built.graph->output("scores", built.scores);
@@ -102,16 +119,17 @@ Evaluation evaluate(const Graph& network, const Parameters& parameters, DatasetP
     Evaluation result;
     result.k = std::min(spec.k, classes);
     result.confusion = ConfusionMatrix(classes);
+    KeptProbabilities kept(spec, dataset->size(), classes);
     Epoch pass = loader.epoch(0);
     while (const std::optional<Batch> batch = pass.next()) {
         result.skipped += batch->skipped;
         if (batch->labels.elements() == 0) continue;  // more ranks than pictures
-        const std::vector<Tensor> outputs = program.run({{"image", batch->images}, {"label", batch->labels}});
+        const std::vector<Tensor> outputs = program.run({{"image", batch->images}, {"label", labels_of(*batch)}});
         result.loss += outputs[0].at(0) * static_cast<double>(batch->images.shape()[0]);
-        tally(result, outputs[1], batch->labels);
+        tally(result, kept, outputs[1], batch->labels, batch->targets);
         const std::int64_t first = batch->step * whole;
         const Share mine = share_of(std::min(whole, dataset->size() - first), rank, ranks);
-        if (spec.worst > 0 && outputs[1].shape()[0] == mine.size()) note_mistakes(result.worst, outputs[1], batch->labels, first + mine.begin, spec.worst);
+        if (spec.worst > 0 && batch->targets.is_empty() && outputs[1].shape()[0] == mine.size()) note_mistakes(result.worst, outputs[1], batch->labels, first + mine.begin, spec.worst);
         if (spec.stop != nullptr && spec.stop->load()) break;
     }
     if (result.images > 0) {
@@ -121,6 +139,8 @@ Evaluation evaluate(const Graph& network, const Parameters& parameters, DatasetP
         result.topk /= n;
     }
     result = joined(spec.ranks, std::move(result), spec.worst);
+    require_pictures(result.images, *dataset);
+    result.average_precision = kept.average_precision(spec.ranks);
     result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     return result;
 }

@@ -7,7 +7,8 @@
 
 #include "core/text.h"
 #include "fovea/passes.h"
-#include "fovea/train.h"
+#include "train/average_precision.h"
+#include "train/require_pictures.h"
 
 namespace fovea {
 
@@ -99,6 +100,7 @@ private:
 
 Evaluation evaluate_views(const std::vector<Member>& members, const DatasetPtr& dataset, const Views& views, const EvaluateSpec& spec) {
     require<ArgumentError>(dataset != nullptr && !members.empty(), "evaluate: at least one network and a data set are needed");
+    require<ArgumentError>(!dataset->has_tags(), "evaluate: pictures of '{}' have several classes; several views or networks are averaged where they have one", dataset->name());
     require<ArgumentError>(spec.batch >= 1, "evaluate: batch is at least 1, got {}", spec.batch);
     const auto start = std::chrono::steady_clock::now();
     std::vector<std::unique_ptr<Predictor>> predictors;
@@ -111,6 +113,7 @@ Evaluation evaluate_views(const std::vector<Member>& members, const DatasetPtr& 
     Evaluation result;
     result.k = std::min(spec.k, classes);
     result.confusion = ConfusionMatrix(classes);
+    KeptProbabilities kept({.average_precision = spec.average_precision}, dataset->size(), classes);
     const auto count = static_cast<std::size_t>(classes);
     for (std::int64_t first = 0; first < dataset->size() && (spec.stop == nullptr || !spec.stop->load()); first += spec.batch) {
         std::vector<Image> pictures;
@@ -132,14 +135,20 @@ Evaluation evaluate_views(const std::vector<Member>& members, const DatasetPtr& 
             result.top1 += rank == 0;
             result.topk += rank < result.k;
             result.loss -= std::log(std::max(rows[n][static_cast<std::size_t>(labels[n])], 1e-300));
-            result.confusion.add(labels[n], top_k(row, 1).front());
+            const std::int64_t predicted = top_k(row, 1).front();
+            result.confusion.add(labels[n], predicted);
+            result.reliability.add(rows[n], labels[n], predicted);
+            kept.add<double>(rows[n], {&labels[n], 1});
             ++result.images;
         }
     }
+    const bool is_stopped = spec.stop != nullptr && spec.stop->load();
+    if (!is_stopped) require_pictures(result.images, *dataset);
     if (result.images > 0) {
         const auto n = static_cast<double>(result.images);
         result.loss /= n, result.top1 /= n, result.topk /= n;
     }
+    result.average_precision = kept.average_precision();
     result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     return result;
 }

@@ -13,7 +13,7 @@ FindLrResult find_learning_rate(const Graph& network, const FitSpec& spec, const
                            range.to, range.steps);
     require<ArgumentError>(spec.train != nullptr, "find_learning_rate: no training set given");
     const Loader loader(spec.train, training_loader(spec));
-    const WithLoss built = with_loss(network, spec.loss, spec.lowest_wins, true, mixes_labels(spec.augment));
+    const WithLoss built = with_loss(network, spec.loss, spec.lowest_wins, true, labels_for(*spec.train, spec.augment));
     Trainer trainer(built.loss, spec.optimizer, {.step = spec.step, .seed = spec.seed, .compile = spec.compile, .check_finite = false});
     if (spec.initial) trainer.load(*spec.initial);
     FindLrResult result;

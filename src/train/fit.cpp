@@ -9,7 +9,9 @@
 #include "fovea/nn.h"
 #include "train/over_ranks.h"
 #include "train/probe.h"
+#include "train/require_pictures.h"
 #include "train/run_directory.h"
+#include "train/same_run.h"
 #include "train/training_loader.h"
 #include "train/with_loss.h"
 
@@ -46,10 +48,14 @@ bool is_finite(const Parameters& parameters) {
 class Run {
 public:
     Run(const Graph& network, const FitSpec& spec)
-        : network_(network), spec_(checked(spec)), loader_(spec.train, loader_spec()), directory_(is_first() ? spec.out : std::filesystem::path()), trainer_(make_trainer()) {
+        : network_(network), spec_(checked(spec)), loader_(spec.train, loader_spec()), trainer_(make_trainer()), directory_(is_first() ? spec.out : std::filesystem::path()) {
         require<ArgumentError>(loader_.steps() > 0, "fit: '{}' has {} pictures, not enough for one batch of {}", spec_.train->name(), spec_.train->size(), spec_.batch);
         bigger_is_better_ = spec_.metric != "loss";
         if (auto* plateau = std::get_if<ReduceOnPlateau>(&spec_.schedule.kind)) plateau->bigger_is_better = bigger_is_better_;
+        if (spec_.validation) check_validation();
+        if (!has_directory()) return;
+        pictures_ = picture_fingerprint(*spec_.train);
+        if (spec_.validation) validation_pictures_ = picture_fingerprint(*spec_.validation);
     }
 
     FitResult go() {
@@ -108,8 +114,12 @@ private:
         require<ArgumentError>(!spec.resume || !spec.out.empty(), "fit: to resume, the run directory has to be named (out)");
         const auto* one_cycle = std::get_if<OneCycle>(&spec.schedule.kind);
         if (one_cycle != nullptr && one_cycle->cycle_momentum && momentum_of(spec.optimizer)) spec.step.momentum_input = true;
-        require<ArgumentError>(!mixes_labels(spec.augment) || spec.loss_name.starts_with("cross_entropy"), "fit: mixed pictures have shares of classes, which the loss {} does not take: leave mixup and cutmix out",
+        require<ArgumentError>(!mixes_labels(spec.augment) || spec.loss_name.starts_with("cross_entropy") || spec.loss_name == "bce" || spec.loss_name == "focal", "fit: mixed pictures have shares of classes, which the loss {} does not take: leave mixup and cutmix out",
                                spec.loss_name);
+        require<ArgumentError>(!spec.train->has_tags() || spec.loss_name == "cross_entropy" || spec.loss_name == "bce" || spec.loss_name == "focal",
+                               "fit: pictures of '{}' have several classes, which the losses cross_entropy, bce and focal take, not {}", spec.train->name(), spec.loss_name);
+        require<ArgumentError>(spec.validation == nullptr || spec.validation->has_tags() == spec.train->has_tags(), "fit: pictures of '{}' have several classes, those of '{}' have one",
+                               (spec.train->has_tags() ? spec.train : spec.validation)->name(), (spec.train->has_tags() ? spec.validation : spec.train)->name());
         if (spec.threads > 0) set_threads(spec.threads);
         if (spec.ranks != nullptr && spec.ranks->size() == 1) spec.ranks = nullptr;
         return spec;
@@ -122,19 +132,32 @@ private:
     [[nodiscard]] LoaderSpec loader_spec() const { return training_loader(spec_); }
 
     [[nodiscard]] Trainer make_trainer() const {
-        const WithLoss built = with_loss(network_, spec_.loss, spec_.lowest_wins, true, mixes_labels(spec_.augment));
+        const WithLoss built = with_loss(network_, spec_.loss, spec_.lowest_wins, true, labels_for(*spec_.train, spec_.augment));
         const std::int64_t classes = built.scores.shape()[1];
-        require<ArgumentError>(static_cast<std::int64_t>(spec_.train->classes().size()) <= classes, "data set '{}' has {} classes, the network tells {} apart", spec_.train->name(),
-                               spec_.train->classes().size(), classes);
-        require<ArgumentError>(!mixes_labels(spec_.augment) || static_cast<std::int64_t>(spec_.train->classes().size()) == classes,
-                               "fit: mixed pictures need a network with the data's classes: '{}' has {}, the network tells {} apart", spec_.train->name(), spec_.train->classes().size(), classes);
+        for (const DatasetPtr& set : {spec_.train, spec_.validation}) {
+            if (!set) continue;
+            require<ArgumentError>(static_cast<std::int64_t>(set->classes().size()) <= classes, "data set '{}' has {} classes, the network tells {} apart", set->name(), set->classes().size(), classes);
+        }
+        require<ArgumentError>(labels_for(*spec_.train, spec_.augment) == Labels::classes || static_cast<std::int64_t>(spec_.train->classes().size()) == classes,
+                               "fit: mixed pictures and pictures of several classes need a network with the data's classes: '{}' has {}, the network tells {} apart", spec_.train->name(), spec_.train->classes().size(), classes);
         return Trainer(built.loss, spec_.optimizer, {.step = spec_.step, .seed = spec_.seed, .compile = spec_.compile, .keep = {"scores"}, .check_finite = false, .ranks = spec_.ranks, .synchronises_norms = spec_.sync_batch_norm});
+    }
+
+    /// What would otherwise end the run behind its first epoch.
+    void check_validation() const {
+        const Dataset& set = *spec_.validation;
+        (void)Loader(spec_.validation, {.preprocess = spec_.preprocess});
+        bool has_picture = false;
+        for (std::int64_t i = 0; i < set.size() && !has_picture; ++i) has_picture = set.try_get(i).has_value();
+        require_pictures(has_picture ? 1 : 0, set);
     }
 
     /// All that the result depends on; a resumed run must agree with it. `epochs` counts only where the schedule looks at it.
     [[nodiscard]] Json recipe() const {
         Json json{{"model", spec_.model}, {"model_options", parse_json(spec_.model_options, "model options")}, {"dataset", spec_.train->name()}, {"images", spec_.train->size()}};
+        if (!pictures_.empty()) json["pictures"] = pictures_;
         json["validation"] = spec_.validation ? Json(spec_.validation->name()) : Json(nullptr);
+        if (!validation_pictures_.empty()) json["validation_pictures"] = validation_pictures_;
         json.update({{"batch", spec_.batch}, {"drop_last", spec_.drop_last}, {"loss", spec_.loss_name}, {"lowest_wins", spec_.lowest_wins}, {"optimizer", to_json(spec_.optimizer)},
                      {"schedule", to_json(spec_.schedule)}, {"step", to_json(spec_.step)}, {"augment", to_json(spec_.augment)}, {"balanced", spec_.balanced}, {"draft", spec_.draft}, {"repeats", spec_.repeats}, {"preprocess", to_json(spec_.preprocess)},
                      {"metric", spec_.metric}, {"k", spec_.k}, {"seed", spec_.seed}, {"swa_from", spec_.swa_from}, {"sync_batch_norm", spec_.sync_batch_norm}});
@@ -159,10 +182,7 @@ private:
     void restore(const Checkpoint& checkpoint, const std::string& file) {
         const Json facts = parse_json(checkpoint.facts, file);
         try {
-            const Json now = recipe(), then = facts.at("recipe");
-            for (const auto& [key, value] : now.items())
-                require<ArgumentError>(then.contains(key) && then.at(key) == value, "'{}' was made with {} {}, this run has {}: it would not continue the same run", file, key,
-                                       then.contains(key) ? then.at(key).dump() : "nothing", value.dump());
+            require_same_run(facts, recipe(), *spec_.train, file);
             progress_ = {facts.at("epoch"),   facts.at("step"),    facts.at("updates"), facts.at("loss_sum"),    facts.at("images"),
                          facts.at("correct"), facts.at("skipped"), facts.at("history"), facts.at("best_metric"), facts.at("best_epoch"), facts.at("accumulated"), facts.at("averaged")};
         } catch (const nlohmann::json::exception& error) {
@@ -245,7 +265,7 @@ private:
 
     /// The one in the run directory, which rank 0 reads for all.
     [[nodiscard]] Checkpoint last_checkpoint() const {
-        return from_first(spec_.ranks, directory_.is_on() ? load_checkpoint(directory_.last()) : Checkpoint());
+        return from_first(spec_.ranks, directory_.is_on() ? load_last_checkpoint(directory_.path()) : Checkpoint());
     }
 
     void begin() {
@@ -253,9 +273,11 @@ private:
         const bool resumes = spec_.resume && !from_first(spec_.ranks, directory_.is_on() && std::filesystem::exists(directory_.last()) ? "yes" : "").empty();
         if (resumes) restore(last_checkpoint(), (spec_.out / directory_.last().filename()).string());
         else begin_anew();
+        directory_.create();
         result_.resumed_from = progress_.updates;
         directory_.remove_leftovers();
         Json config = recipe();
+        if (!spec_.recipe_name.empty()) config["recipe"] = spec_.recipe_name;
         config["epochs"] = spec_.epochs;
         config.update({{"steps_per_epoch", loader_.steps()}, {"parameters", network_.trainable_scalars()}, {"classes", spec_.train->classes()},
                        {"validation_images", spec_.validation ? spec_.validation->size() : 0}, {"ranks", spec_.ranks ? spec_.ranks->size() : 1}, {"threads", threads()}, {"loader_threads", spec_.loader_threads},
@@ -269,9 +291,11 @@ private:
 
     void begin_anew() {
         if (spec_.initial) trainer_.load(*spec_.initial);
-        if (!directory_.is_on() || !std::filesystem::exists(directory_.last())) return;
-        require<ArgumentError>(spec_.overwrite, "'{}' already holds a run: resume it, overwrite it or choose another directory", directory_.path().string());
-        std::filesystem::remove(directory_.best());  // the old run's; `last` is replaced at once
+        if (!directory_.is_on()) return;
+        const bool holds_run = std::filesystem::exists(directory_.last());
+        require<ArgumentError>(!holds_run || spec_.overwrite, "'{}' already holds a run: resume it, overwrite it or choose another directory", directory_.path().string());
+        directory_.create();
+        if (holds_run) std::filesystem::remove(directory_.best());  // the old run's; `last` is replaced at once
     }
 
     void keep_snapshot() {
@@ -318,8 +342,12 @@ private:
             const Tensor outputs = it->second.to(DType::f32);
             const auto scores = outputs.data<float>();
             const auto classes = static_cast<std::size_t>(outputs.shape()[1]);
-            for (std::int64_t n = 0; n < batch.labels.elements(); ++n)
-                correct += rank_of(scores.subspan(static_cast<std::size_t>(n) * classes, classes), static_cast<std::int64_t>(batch.labels.at(n))) == 0;
+            const bool has_tags = spec_.train->has_tags();
+            for (std::int64_t n = 0; n < batch.labels.elements(); ++n) {
+                const auto row = scores.subspan(static_cast<std::size_t>(n) * classes, classes);
+                // Of several classes any may be the first; of mixed pictures each picture's own counts.
+                correct += has_tags ? best_rank(row, tags_of(batch.targets, n)) == 0 : rank_of(row, static_cast<std::int64_t>(batch.labels.at(n))) == 0;
+            }
         }
         const std::vector<double> all = summed(spec_.ranks, {static_cast<double>(correct), static_cast<double>(batch.skipped)});
         progress_.correct += static_cast<std::int64_t>(all[0]);
@@ -347,7 +375,7 @@ private:
     /// False when the run is to stop.
     bool run_epoch() {
         const Clock::time_point epoch_start = Clock::now();
-        std::int64_t images_now = 0;
+        std::int64_t images_now = 0, counted = 0;
         double waited = 0;
         double lr = schedule(std::max<std::int64_t>(0, progress_.step - 1)).lr;  // of the last step made, should none be left
         Epoch pass = loader_.epoch(progress_.epoch, progress_.step);
@@ -363,6 +391,7 @@ private:
             const StepResult done = step(*batch);
             if (!std::isfinite(done.loss)) explain_not_finite(std::isnan(done.loss) ? "the loss is NaN" : "the loss is infinite");
             count(*batch, done);
+            counted += batch->skipped;
             if (done.rows == 0) continue;  // every picture of it is damaged
             images_now += done.rows;
             const double seconds = seconds_since(epoch_start);
@@ -384,6 +413,7 @@ private:
                 return false;
             }
         }
+        progress_.skipped += pass.skipped() - counted;  // behind the last picture there was no batch to count them with
         require(progress_.images > 0, "epoch {}: every picture of '{}' is damaged, nothing is left to train on; first: {}", progress_.epoch + 1, spec_.train->name(),
                 spec_.train->damaged().empty() ? "-" : spec_.train->damaged().front());
         const double seconds = seconds_since(epoch_start);
@@ -394,15 +424,32 @@ private:
         return goes_on;
     }
 
+    [[nodiscard]] bool averages_now() const { return spec_.swa_from > 0 && progress_.epoch + 1 >= spec_.swa_from; }
+
+    /// Where it cannot be made the epoch is saved first, as it stands before: resumed, the run goes on with just that.
+    Evaluation evaluate_epoch() {
+        const Parameters before = average_;
+        const std::int64_t averaged = progress_.averaged;
+        try {
+            if (averages_now()) average_weights();
+            return evaluate_now();
+        } catch (const Error&) {
+            if (spec_.ranks != nullptr) throw;  // the others may not know of it, and would not save with this one
+            average_ = before;
+            progress_.averaged = averaged;
+            progress_.step = loader_.steps();
+            save();
+            throw;
+        }
+    }
+
     bool finish_epoch(double lr, double seconds, std::int64_t images_now, double loader_wait) {
         const auto made = static_cast<double>(progress_.images);
         EpochReport report{progress_.epoch, progress_.updates, progress_.loss_sum / made, static_cast<double>(progress_.correct) / made, {}, false, lr, seconds,
-                           static_cast<double>(images_now) / std::max(seconds, 1e-9), loader_wait};
-        if (spec_.swa_from > 0 && progress_.epoch + 1 >= spec_.swa_from) average_weights();
-        if (spec_.validation) {
-            report.validation = evaluate_now();
-            result_.last_evaluation = report.validation;
-        }
+                           static_cast<double>(images_now) / std::max(seconds, 1e-9), loader_wait, progress_.images, progress_.skipped};
+        result_.skipped = progress_.skipped;
+        if (spec_.validation) result_.last_evaluation = report.validation = evaluate_epoch();
+        else if (averages_now()) average_weights();
         const double metric = spec_.metric == "loss"   ? (report.validation ? report.validation->loss : report.train_loss)
                               : spec_.metric == "topk" ? report.validation->topk
                                                        : (report.validation ? report.validation->top1 : report.train_accuracy);
@@ -449,7 +496,7 @@ private:
     void log_epoch(const EpochReport& report) {
         Json line{{"kind", "epoch"}, {"epoch", report.epoch}, {"update", report.step}, {"train_loss", report.train_loss}, {"train_accuracy", report.train_accuracy}};
         if (report.validation) line.update({{"loss", report.validation->loss}, {"top1", report.validation->top1}, {"topk", report.validation->topk}, {"k", report.validation->k}});
-        line.update({{"lr", report.lr}, {"is_best", report.is_best}, {"images_per_second", report.images_per_second}, {"loader_wait", report.loader_wait},
+        line.update({{"images", report.images}, {"skipped", report.skipped}, {"lr", report.lr}, {"is_best", report.is_best}, {"images_per_second", report.images_per_second}, {"loader_wait", report.loader_wait},
                      {"seconds", directory_.seconds_before() + seconds_since(start_)}});
         directory_.log(line);
         if (report.validation) directory_.write_evaluation(report.epoch, spec_.validation->name(), *report.validation);
@@ -501,9 +548,10 @@ private:
     const Graph& network_;
     FitSpec spec_;
     Loader loader_;
-    RunDirectory directory_;
     Trainer trainer_;
+    RunDirectory directory_;
     bool bigger_is_better_ = true;
+    std::string pictures_, validation_pictures_;  ///< fingerprints, where there is a directory to resume from
     Progress progress_;
     FitResult result_;
     Parameters average_;  ///< of SWA, named as in a checkpoint

@@ -4,7 +4,6 @@
 #include <array>
 #include <cmath>
 #include <cstring>
-#include <type_traits>
 
 #include "core/text.h"
 #include "fovea/ops.h"
@@ -99,28 +98,14 @@ Checkpoint from_first(Communicator* ranks, Checkpoint mine) {
     return result;
 }
 
-namespace {
-
-/// The items of all ranks, one rank's after another's.
-template <class T> std::vector<T> joined(Communicator* ranks, const std::vector<T>& mine) {
-    static_assert(std::is_trivially_copyable_v<T>);
-    std::vector<T> all;
-    for (const std::string& bytes : gathered(ranks, std::string_view(reinterpret_cast<const char*>(mine.data()), mine.size() * sizeof(T)))) {
-        if (bytes.empty()) continue;  // an empty vector has no address
-        const std::size_t first = all.size();
-        all.resize(first + bytes.size() / sizeof(T));
-        std::memcpy(all.data() + first, bytes.data(), bytes.size());
-    }
-    return all;
-}
-
-}  // namespace
-
 Evaluation joined(Communicator* ranks, Evaluation mine, std::int64_t worst) {
     if (ranks == nullptr || ranks->size() == 1) return mine;
     const auto n = static_cast<double>(mine.images);
     // Counts are exact in f64.
-    const std::vector<double> numbers = summed(ranks, {n, static_cast<double>(mine.skipped), mine.loss * n, std::round(mine.top1 * n), std::round(mine.topk * n)});
+    std::vector<double> numbers{n, static_cast<double>(mine.skipped), mine.loss * n, std::round(mine.top1 * n), std::round(mine.topk * n), mine.reliability.squares};
+    for (const Reliability::Bin& bin : mine.reliability.bins)
+        for (const double number : {static_cast<double>(bin.images), static_cast<double>(bin.right), bin.sum}) numbers.push_back(number);
+    numbers = summed(ranks, std::move(numbers));
     Evaluation all;
     all.k = mine.k;
     all.seconds = mine.seconds;
@@ -130,6 +115,10 @@ Evaluation joined(Communicator* ranks, Evaluation mine, std::int64_t worst) {
     all.loss = numbers[2] / total;
     all.top1 = numbers[3] / total;
     all.topk = numbers[4] / total;
+    all.reliability.squares = numbers[5];
+    all.reliability.bins.resize(mine.reliability.bins.size());
+    for (std::size_t b = 0; b < all.reliability.bins.size(); ++b)
+        all.reliability.bins[b] = {static_cast<std::int64_t>(numbers[6 + 3 * b]), static_cast<std::int64_t>(numbers[7 + 3 * b]), numbers[8 + 3 * b]};
     all.confusion = ConfusionMatrix(mine.confusion.classes());
     std::vector<std::array<std::int64_t, 3>> cells;
     for (const auto& [cell, count] : mine.confusion.cells()) cells.push_back({cell.first, cell.second, count});

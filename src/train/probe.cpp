@@ -53,7 +53,7 @@ Probe::Probe(const Graph& network, const FitSpec& spec) : network_(network), spe
 
 Json Probe::look(const Parameters& parameters) const {
     if (!batch_) return Json::object();
-    WithLoss built = with_loss(network_, spec_.loss, spec_.lowest_wins, true);
+    WithLoss built = with_loss(network_, spec_.loss, spec_.lowest_wins, true, labels_for(*spec_.train, {}));
     Graph graph = std::move(*built.graph);
     Value loss(&graph, built.loss.id(), built.loss.output());
     if (!spec_.step.frozen.empty()) {
@@ -96,7 +96,7 @@ Json Probe::look(const Parameters& parameters) const {
     options.inference = false;
     auto state = std::make_shared<State>(parameters.of(graph));
     Program program(std::move(graph), std::move(state), options);
-    const std::vector<Tensor> results = program.run({{"image", batch_->images}, {"label", batch_->labels}}, {.seed = spec_.seed});
+    const std::vector<Tensor> results = program.run({{"image", batch_->images}, {"label", labels_of(*batch_)}}, {.seed = spec_.seed});
 
     Json norms = Json::object(), activations = Json::array();
     for (std::size_t i = 0; i < entries.size(); ++i) {

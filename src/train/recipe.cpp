@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "core/text.h"
+#include "fovea/nn.h"
 #include "fovea/ops.h"
 #include "train/recipe_augment.h"
 #include "train/recipe_keys.h"
@@ -155,6 +156,8 @@ void check(const Recipe& r) {
     require<ArgumentError>(r.epochs >= 1 && r.batch >= 1, "epochs and batch are at least 1, got {} and {}", r.epochs, r.batch);
     require<ArgumentError>(r.seed >= 0, "seed is at least 0, got {}", r.seed);
     require<ArgumentError>(r.label_smoothing >= 0 && r.label_smoothing < 1, "label_smoothing lies in 0..1, 1 left out, got {}", r.label_smoothing);
+    require<ArgumentError>(model_loss_named(r.loss) != ModelLoss::label_distance, "loss = \"label_distance\" belongs to networks whose outputs are distances, which have it by themselves: leave it out");
+    require<ArgumentError>(r.label_smoothing == 0 || r.loss == "cross_entropy", "label_smoothing = {} with loss = \"{}\": only cross_entropy smooths its labels", r.label_smoothing, r.loss);
     require<ArgumentError>(r.normalise == "data" || r.normalise == "card", "normalise is \"data\" or \"card\", got '{}'", r.normalise);
     (void)precision_named(r.precision);  // throws, naming those there are
     require<ArgumentError>(r.backend == "cpu" || r.backend == "reference", "backend is \"cpu\" or \"reference\", got '{}'", r.backend);
@@ -200,6 +203,10 @@ FitSpec fit_spec(const Recipe& r) {
     spec.balanced = r.balanced;
     spec.draft = r.draft;
     spec.repeats = r.repeats;
+    if (const ModelLoss loss = model_loss_named(r.loss); loss != ModelLoss::cross_entropy) {
+        spec.loss = [loss](const Value& out, const Value& labels) { return model_loss(loss, out, labels); };
+        spec.loss_name = r.loss;
+    }
     if (r.label_smoothing > 0) {
         spec.loss = [smoothing = r.label_smoothing](const Value& logits, const Value& labels) {
             if (labels.shape().rank() != logits.shape().rank()) return cross_entropy(logits, labels, {.label_smoothing = smoothing});

@@ -29,6 +29,7 @@ template <class R, class Visit> void visit_recipe(R& r, Visit&& visit) {
     visit("sync_batch_norm", r.sync_batch_norm);
     visit("seed", r.seed);
     visit("accumulate", r.step.accumulate);
+    visit("loss", r.loss);
     visit("label_smoothing", r.label_smoothing);
     visit("clip_norm", r.step.clip_norm);
     visit("clip_value", r.step.clip_value);

@@ -25,12 +25,13 @@ double now() { return std::round(std::chrono::duration<double>(std::chrono::syst
 
 }  // namespace
 
-RunDirectory::RunDirectory(std::filesystem::path path) : path_(std::move(path)) {
+void RunDirectory::create() const {
     if (!is_on()) return;
     std::error_code error;
     std::filesystem::create_directories(path_, error);
     require(!error, "run directory '{}' cannot be made: {}", path_.string(), error.message());
-    require(::access(path_.c_str(), W_OK) == 0, "run directory '{}' cannot be written to: {}", path_.string(), std::strerror(errno));
+    const bool is_writable = ::access(path_.c_str(), W_OK) == 0;  // before the message, which asks for errno
+    require(is_writable, "run directory '{}' cannot be written to: {}", path_.string(), std::strerror(errno));
 }
 
 void RunDirectory::remove_leftovers() const {
@@ -112,7 +113,8 @@ void RunDirectory::write_evaluation(std::int64_t epoch, const std::string& datas
     for (const Mistake& m : evaluation.worst)
         worst.push_back({{"index", m.index}, {"label", m.label}, {"predicted", m.predicted}, {"of_label", m.of_label}, {"of_predicted", m.of_predicted}});
     const Json json{{"epoch", epoch},       {"dataset", dataset},      {"images", evaluation.images},    {"skipped", evaluation.skipped}, {"loss", evaluation.loss},
-                    {"top1", evaluation.top1}, {"topk", evaluation.topk}, {"k", evaluation.k}, {"classes", evaluation.confusion.classes()}, {"confusion", std::move(confusion)}, {"worst", std::move(worst)}};
+                    {"top1", evaluation.top1}, {"topk", evaluation.topk}, {"k", evaluation.k}, {"classes", evaluation.confusion.classes()}, {"confusion", std::move(confusion)}, {"worst", std::move(worst)},
+                    {"calibration", Json::parse(to_text(evaluation.reliability))}};
     write_file_atomically((path_ / "evaluation.json").string(), json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 

@@ -13,9 +13,10 @@ namespace fovea {
 /// The files of one run; does nothing when `path` is empty.
 class RunDirectory {
 public:
-    /// Creates the directory; throws Error in one sentence when that, or writing into it, cannot be done.
-    explicit RunDirectory(std::filesystem::path path);
+    explicit RunDirectory(std::filesystem::path path) : path_(std::move(path)) {}
 
+    /// Makes the directory where there is none: only a run that begins leaves one. Throws Error in one sentence when that, or writing into it, cannot be done.
+    void create() const;
     [[nodiscard]] bool is_on() const { return !path_.empty(); }
     [[nodiscard]] std::filesystem::path last() const { return path_ / "checkpoint-last.safetensors"; }
     [[nodiscard]] std::filesystem::path best() const { return path_ / "checkpoint-best.safetensors"; }

@@ -10,7 +10,7 @@
 #include "fovea/train.h"
 #include "graph/op.h"
 #include "train/over_ranks.h"
-#include "train/training_loader.h"
+#include "train/with_loss.h"
 
 namespace fovea {
 

@@ -78,5 +78,18 @@ TEST_F(Cli, EvaluatesEnsemblesAndSeveralViews) {
     EXPECT_EQ(run("eval run --data folder:bars --crops 7").code, 2);
 }
 
+TEST_F(Cli, ASigmoidPerClassIsAProbabilityOfItsOwn) {
+    make_pictures();
+    ASSERT_EQ(run("train lenet5 --data folder:bars --epochs 12 --batch 8 --lr 0.05 --threads 1 --seed 3 --loss bce --out run").code, 0);
+    const json predictions = json::parse(run("predict run bars/test/lying/3.png --topk 2 --json").out).at("predictions");
+    EXPECT_EQ(predictions[0].at("class"), "lying");
+    const double sum = predictions[0].at("probability").get<double>() + predictions[1].at("probability").get<double>();
+    EXPECT_GT(std::abs(sum - 1), 1e-8) << predictions;  // of a softmax it is 1 to rounding
+    const json evaluated = json::parse(run("eval run --data folder:bars --json").out);
+    EXPECT_GT(evaluated.at("top1").get<double>(), 0.9);
+    EXPECT_LT(evaluated.at("loss").get<double>(), 0.5);  // of the sigmoids, as in training
+    EXPECT_EQ(run(std::string(train_bars) + "2 --loss bce --label-smoothing 0.1").err, "fovea train: label_smoothing = 0.1 with loss = \"bce\": only cross_entropy smooths its labels\n");
+}
+
 }  // namespace
 }  // namespace fovea::test

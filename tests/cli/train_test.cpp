@@ -33,7 +33,15 @@ TEST_F(Cli, TrainsEvaluatesAndPredicts) {
     for (const json& row : evaluation.at("confusion"))
         for (const json& count : row) total += count.get<int>();
     EXPECT_EQ(total, 48);
-    EXPECT_NE(run("eval run --data folder:bars").out.find("\ntest accuracy "), std::string::npos);
+    ASSERT_EQ(evaluation.at("average_precision").size(), 2U);
+    EXPECT_GE(evaluation.at("mean_average_precision").get<double>(), 0.9);
+    EXPECT_EQ(evaluation.at("calibration").at("bins").size(), 15U);
+    const json written = json::parse(read(dir_ / "run/evaluation.json")).at("calibration");
+    for (const char* error : {"ece", "mce", "brier"}) EXPECT_NEAR(evaluation.at("calibration").at(error).get<double>(), written.at(error).get<double>(), 1e-6) << error;
+    const std::string text = run("eval run --data folder:bars --calibration calibration.svg").out;
+    for (const char* part : {"\ntest accuracy ", "\ncalibration error (ECE) ", " AP\n"}) EXPECT_NE(text.find(part), std::string::npos) << part << text;
+    EXPECT_NE(read(dir_ / "calibration.svg").find("Accuracy by confidence"), std::string::npos);
+    EXPECT_EQ(run("eval run --data folder:bars --calibration x.svg --robustness").code, 2);
 
     const Result predicted = run("predict run bars/test/lying/3.png bars/test/upright/3.png --json");
     ASSERT_EQ(predicted.code, 0) << predicted.err;
@@ -90,6 +98,60 @@ TEST_F(Cli, ARecipeIsTheWholeCommandLine) {
     EXPECT_NE(run("recipes").out.find("cifar_resnet110"), std::string::npos);
     EXPECT_EQ(run("recipes residual").out.substr(0, 5), "about");
     EXPECT_NE(run("recipes bars.toml").out.find("[schedule]"), std::string::npos);
+}
+
+TEST_F(Cli, ResumesOnlyARunThatIsThere) {
+    make_pictures(4);
+    const Result nowhere = run("train --resume --out nowhere");
+    EXPECT_EQ(nowhere.code, 2);
+    EXPECT_EQ(nowhere.err, "fovea train: 'nowhere' holds no run that --resume could go on with; 'fovea runs' lists those in runs/\n");
+    EXPECT_EQ(run("train lenet5 --data folder:bars --resume").err, "fovea train: --resume goes on with the run in --out: name it\n");
+    EXPECT_FALSE(fs::exists(dir_ / "nowhere") || fs::exists(dir_ / "runs"));
+    std::ofstream(dir_ / "bars.toml") << "model = \"lenet5\"\ndata = \"folder:bars\"\nepochs = 1\nbatch = 8\n";
+    ASSERT_EQ(run("train --recipe bars.toml --out run --threads 1").code, 0);
+    const Result resumed = run("train --resume --out run --epochs 1 --threads 1");
+    EXPECT_NE(resumed.out.find("; recipe bars: 1 epochs"), std::string::npos) << resumed.out << resumed.err;
+    fs::remove(dir_ / "run/checkpoint-last.safetensors");
+    EXPECT_EQ(run("train --resume --out run").err, "fovea train: 'run' has lost its last checkpoint: it goes on from 'run/checkpoint-best.safetensors' when that is copied to 'run/checkpoint-last.safetensors'\n");
+    fs::remove(dir_ / "run/checkpoint-best.safetensors");
+    const Result anew = run("train --resume --out run --threads 1");
+    EXPECT_EQ(anew.code, 0) << anew.err;
+    EXPECT_NE(anew.err.find("'run' has no checkpoint yet: its run begins anew\n"), std::string::npos) << anew.err;
+    // As many pictures of a class that is called otherwise.
+    for (const char* split : {"train", "test"}) fs::rename(dir_ / "bars" / split / "upright", dir_ / "bars" / split / "standing");
+    const Result renamed = run("train --resume --out run --threads 1");
+    EXPECT_EQ(renamed.code, 2);
+    EXPECT_NE(renamed.err.find("class 1 called \"upright\", 'folder:bars (train)' calls it \"standing\" by now"), std::string::npos) << renamed.err;
+}
+
+TEST_F(Cli, ATrainingThatCannotBeginLeavesNothing) {
+    make_pictures(4);
+    fs::create_directories(dir_ / "three/test");
+    EXPECT_TRUE(run("train lenet6 --data folder:nowhere").err.starts_with("fovea train: no model 'lenet6'; nearest: lenet5")) << "the name is looked at before the data";
+    for (const char* name : {"a", "b", "c"}) fs::copy(dir_ / "bars/test/lying", dir_ / "three/test" / name, fs::copy_options::recursive);
+    for (const char* options : {"--freeze nosuch", "--set groups.early.parameters=nosuch", "--val folder:three"}) {
+        const Result failed = run(std::string("train lenet5 --data folder:bars ") + options);
+        EXPECT_EQ(failed.code, 2) << options << ": " << failed.err;
+    }
+    EXPECT_FALSE(fs::exists(dir_ / "runs"));
+}
+
+TEST_F(Cli, DamagedPicturesAreCountedAndATestOfNothingIsAnError) {
+    make_pictures(8);
+    std::ofstream(dir_ / "bars/train/lying/3.png") << "no picture";
+    const std::string train = "train lenet5 --data folder:bars --epochs 1 --batch 4 --threads 1 --out ";
+    const Result told = run(train + "run");
+    ASSERT_EQ(told.code, 0) << told.err;
+    EXPECT_NE(told.out.find("  1 image skipped\n"), std::string::npos) << told.out;
+    EXPECT_EQ(json::parse(run(train + "again --json").out).at("skipped"), 1);
+    EXPECT_NE(run("eval run --data folder:bars --split train").out.find("\ntrain accuracy "), std::string::npos);
+    for (const char* name : {"lying", "upright"})
+        for (int i = 0; i < 8; ++i) std::ofstream(dir_ / "bars/test" / name / (std::to_string(i) + ".png")) << "no picture";
+    for (const Result& nothing : {run("eval run --data folder:bars"), run(train + "untested")}) {
+        EXPECT_EQ(nothing.code, 1);
+        EXPECT_NE(nothing.err.find("'folder:bars (test)' cannot be evaluated: none of its 16 pictures can be read; "), std::string::npos) << nothing.err;
+    }
+    EXPECT_FALSE(fs::exists(dir_ / "untested"));
 }
 
 TEST_F(Cli, AListingTrainsAndItsRunNeedsNoFileToBeUsed) {

@@ -125,7 +125,7 @@ TEST(Evaluations, EqualThatOfOneRank) {
     const Parameters parameters = make_parameters(net, 3);
     for (const std::int64_t pictures : {100, 7, 2}) {
         const DatasetPtr data = quadrants(pictures, "evaluated");
-        EvaluateSpec spec{.batch = 8, .k = 2, .worst = 5, .preprocess = {.channels = 1}};
+        EvaluateSpec spec{.batch = 8, .k = 2, .worst = 5, .average_precision = true, .preprocess = {.channels = 1}};
         const Evaluation alone = evaluate(net, parameters, data, spec);
         spec.ranks = &ranks();
         const Evaluation together = evaluate(net, parameters, data, spec);
@@ -133,6 +133,11 @@ TEST(Evaluations, EqualThatOfOneRank) {
         EXPECT_EQ(together.top1, alone.top1);
         EXPECT_EQ(together.topk, alone.topk);
         EXPECT_NEAR(together.loss, alone.loss, 1e-6);  // each picture's in f32
+        EXPECT_EQ(together.reliability.images(), pictures);
+        EXPECT_NEAR(together.reliability.expected_error(), alone.reliability.expected_error(), 1e-6);
+        EXPECT_NEAR(together.reliability.brier(), alone.reliability.brier(), 1e-6);
+        ASSERT_EQ(together.average_precision.size(), 4U);
+        EXPECT_NEAR(together.mean_average_precision(), alone.mean_average_precision(), 1e-6);
         for (std::int64_t label = 0; label < 4; ++label)
             for (std::int64_t predicted = 0; predicted < 4; ++predicted) EXPECT_EQ(together.confusion.at(label, predicted), alone.confusion.at(label, predicted));
         ASSERT_EQ(together.worst.size(), alone.worst.size());

@@ -88,6 +88,9 @@ TEST_F(Runs, AKilledRunAndADamagedOneAreSaidToBe) {
     EXPECT_EQ(runs.at(1).status, "unreadable");
     EXPECT_NE(runs.at(1).why.find("is no JSON object"), std::string::npos);
     EXPECT_NO_THROW((void)runs_chart(runs));
+    fs::create_directories(copy.path() / "weights");
+    std::ofstream(copy.path() / "weights/config.json") << "{\"model_type\": \"resnet\"}";  // of another program
+    EXPECT_EQ(read_runs(copy.path()).size(), 2U);
     EXPECT_THROW((void)read_run(copy.path()), FormatError);
     EXPECT_THROW((void)read_runs(copy.path() / "nowhere"), Error);
     std::ofstream(copy.path() / "good/metrics.jsonl", std::ios::binary | std::ios::trunc) << R"({"kind":"epoch","epoch":9223372036854775807})";
@@ -97,6 +100,45 @@ TEST_F(Runs, AKilledRunAndADamagedOneAreSaidToBe) {
     evaluation.replace(evaluation.find("\"confusion\":[["), 14, "\"confusion\":[[99,0,1],[");
     std::ofstream(copy.path() / "good/evaluation.json", std::ios::binary) << evaluation;
     EXPECT_NE(test::message_of<FormatError>([&] { (void)read_run(copy.path() / "good"); }).find("a picture of class 99 taken for 0, of "), std::string::npos);
+}
+
+TEST_F(Runs, CalibrationIsReadWhereThereIsOneAndNonsenseRefused) {
+    const TemporaryDirectory copy("runs_calibration");
+    fs::copy(directory_->path() / "good", copy.path() / "good", fs::copy_options::recursive);
+    const fs::path file = copy.path() / "good/evaluation.json";
+    const auto written = nlohmann::ordered_json::parse(bytes_of(file));
+    const auto read_with = [&](const nlohmann::ordered_json& json) {
+        std::ofstream(file, std::ios::trunc) << json;
+        return read_run(copy.path() / "good");
+    };
+    const RunRecord run = read_with(written);
+    const Reliability& found = run.evaluation->reliability;
+    EXPECT_EQ(found.images(), 100);
+    EXPECT_EQ(found.bins.size(), 15U);
+    EXPECT_NEAR(found.expected_error(), written.at("calibration").at("ece").get<double>(), 1e-12);
+    EXPECT_NEAR(found.largest_error(), written.at("calibration").at("mce").get<double>(), 1e-12);
+    EXPECT_NEAR(found.brier(), written.at("calibration").at("brier").get<double>(), 1e-12);
+    EXPECT_NE(report_html(run).find("Accuracy by confidence"), std::string::npos);
+
+    auto old = written;
+    old.erase("calibration");
+    EXPECT_EQ(read_with(old).evaluation->reliability.images(), 0);
+    EXPECT_EQ(report_html(read_with(old)).find("Calibration"), std::string::npos);
+
+    const auto refused = [&](const char* pointer, const nlohmann::ordered_json& value) {
+        auto other = written;
+        other[nlohmann::ordered_json::json_pointer(pointer)] = value;
+        const std::string message = test::message_of<FormatError>([&] { (void)read_with(other); });
+        return message.substr(message.find("a calibration "));
+    };
+    EXPECT_EQ(refused("/calibration/bins/3/images", 101), "a calibration with \"images\" 101, 0 to 100 is possible");
+    EXPECT_EQ(refused("/calibration/bins/3/images", -1e300), "a calibration with \"images\" -1e+300, 0 to 100 is possible");
+    EXPECT_EQ(refused("/calibration/brier", nullptr), "a calibration with \"brier\" nan, 0 to 2 is possible");
+    EXPECT_EQ(refused("/calibration/bins", nlohmann::ordered_json::array()), "a calibration in 0 bins");
+    EXPECT_EQ(refused("/calibration/bins", std::vector<int>(1001)), "a calibration in 1001 bins");
+    auto damaged = written;
+    damaged["calibration"] = 5;
+    EXPECT_THROW((void)read_with(damaged), FormatError);
 }
 
 TEST(Chart, PutsPointsWhereTheyBelong) {

@@ -8,7 +8,7 @@ kills=$2
 ranks=${3:-1}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-train=("$fovea" train lenet5 --data fashion-mnist --set per_class=1000 --epochs "${EPOCHS:-20}" --batch 32 --save-every-steps 7 --no-val --seed 3 --threads 1 --resume)
+train=("$fovea" train lenet5 --data fashion-mnist --set per_class=1000 --epochs "${EPOCHS:-20}" --batch 32 --save-every-steps 7 --no-val --seed 3 --threads 1)
 if [ "$ranks" -gt 1 ]; then train+=(--ranks "$ranks"); fi
 "${train[@]}" --out "$folder/whole" > "$folder/log" 2>&1 || { cat "$folder/log"; exit 1; }
 
@@ -16,7 +16,9 @@ done_kills=0 runs=0 slowest=0
 while [ "$done_kills" -lt "$kills" ]; do
     runs=$((runs + 1))
     while true; do
-        setsid "${train[@]}" --out "$folder/run$runs" > "$folder/log" 2>&1 &
+        resume=()
+        if [ -e "$folder/run$runs/config.json" ]; then resume=(--resume); fi  # killed before, it has left nothing
+        setsid "${train[@]}" --out "$folder/run$runs" "${resume[@]}" > "$folder/log" 2>&1 &
         leader=$! was_killed=no
         if [ "$done_kills" -lt "$kills" ]; then
             sleep "$(printf '0.%03d' $((RANDOM % 900 + 100)))"

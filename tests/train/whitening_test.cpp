@@ -31,7 +31,11 @@ TEST(Whitening, TheFirstFilterSeesWhatVariesMost) {
     // The quadrants' brightness is common to a patch: four equal signs. Fewer filters are the first of more.
     const DatasetPtr pictures = test::quadrants(200, "whitening");
     const Tensor all = whitening_filters(pictures, grey, {8, 1, 2, 2}), two = whitening_filters(pictures, grey, {2, 1, 2, 2});
-    for (std::int64_t i = 0; i < 4; ++i) EXPECT_GT(two.at(i), 0), EXPECT_EQ(two.at(i), all.at(i)), EXPECT_EQ(two.at(4 + i), all.at(16 + i));
+    for (std::int64_t i = 0; i < 4; ++i) {
+        EXPECT_GT(two.at(i), 0);
+        EXPECT_EQ(two.at(i), all.at(i));
+        EXPECT_EQ(two.at(4 + i), all.at(16 + i));
+    }
 }
 
 TEST(Whitening, OtherShapesAreRefused) {
