@@ -68,7 +68,8 @@ RunData open_run_data(const Recipe& recipe) {
     if (recipe.per_class > 0) data.train = few_per_class(data.train, recipe.per_class);
     const auto& classes = data.train->classes();
     std::vector<std::int64_t> counts(classes.size());
-    for (std::int64_t i = 0; i < data.train->size(); ++i) ++counts[static_cast<std::size_t>(data.train->label(i))];
+    for (std::int64_t i = 0; i < data.train->size(); ++i)
+        for (const std::int64_t tag : data.train->tags(i)) ++counts[static_cast<std::size_t>(tag)];
     std::vector<std::string> empty;
     for (std::size_t c = 0; c < classes.size(); ++c)
         if (counts[c] == 0) empty.push_back(classes[c]);

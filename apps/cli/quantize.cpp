@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "command.h"
+#include "data_options.h"
 #include "fovea/calibrate.h"
 #include "fovea/io.h"
 #include "network.h"
@@ -58,7 +59,7 @@ void quantize(const QuantizeArguments& a) {
     if (!a.onnx.empty()) write_onnx(a.onnx, rounded, network.parameters, {.name = std::filesystem::path(network.model).stem().string(), .metadata = {{"fovea", facts_text(network)}}});
     std::vector<LayerError> errors;
     if (a.has_report || a.common.json) errors = quantization_errors(network.graph, network.parameters, grids, images);
-    const DatasetPtr test = a.without_accuracy ? nullptr : open_dataset(a.data, Split::test);
+    const DatasetPtr test = a.without_accuracy ? nullptr : for_classes(open_dataset(a.data, Split::test), network.classes, fmt::format("'{}'", a.path));
     Evaluation before, after;
     if (test) before = accuracy(network, network.graph, test), after = accuracy(network, rounded, test);
     if (a.common.json) {

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "command.h"
+#include "data_options.h"
 #include "fovea/io.h"
 #include "fovea/runs.h"
 
@@ -53,8 +54,7 @@ void compare(const RunsArguments& a) {
 DatasetPtr validation_of(const RunRecord& run) {
     if (run.recipe.empty() || run.evaluated_on.empty()) return {};
     try {
-        const Recipe recipe = parse_recipe(run.recipe, (run.path / "recipe.toml").string());
-        return open_dataset(recipe.validation.empty() ? recipe.data : recipe.validation, Split::test);
+        return open_run_data(parse_recipe(run.recipe, (run.path / "recipe.toml").string())).validation;
     } catch (const Error& error) {
         note(fmt::format("without thumbnails: {}", error.what()));
         return {};

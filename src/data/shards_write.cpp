@@ -41,7 +41,8 @@ public:
         archive_entry_set_filetype(entry.get(), AE_IFREG);
         archive_entry_set_perm(entry.get(), 0644);
         check(archive_write_header(archive_.get(), entry.get()));
-        require<Error>(archive_write_data(archive_.get(), bytes.data(), bytes.size()) == static_cast<la_ssize_t>(bytes.size()), "write '{}': {}", path_.string(), reason());
+        const la_ssize_t written = archive_write_data(archive_.get(), bytes.data(), bytes.size());  // before the message, which asks what went wrong
+        require<Error>(written == static_cast<la_ssize_t>(bytes.size()), "write '{}': {}", path_.string(), reason());
         bytes_ += bytes.size();
     }
     [[nodiscard]] std::size_t bytes() const { return bytes_; }

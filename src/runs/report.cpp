@@ -192,6 +192,7 @@ std::string reliability(const RunRecord& run) {
 std::string confusion(const RunRecord& run) {
     if (!run.evaluation) return {};
     const ConfusionMatrix& matrix = run.evaluation->confusion;
+    if (matrix.cells().empty()) return {};  // pictures with several classes
     std::vector<std::int64_t> totals(static_cast<std::size_t>(matrix.classes()), 0);
     struct Pair {
         std::int64_t label, predicted, count;

@@ -120,6 +120,7 @@ TEST_F(Cli, PicturesMayHaveSeveralClasses) {
     for (const std::string loss : {"bce", "cross_entropy", "focal"}) {
         const Result trained = run("train lenet5 --data csv:tags.csv --epochs 12 --batch 8 --lr 0.05 --label-smoothing 0 --threads 1 --seed 3 --loss " + loss + " --json --out " + loss);
         ASSERT_EQ(trained.code, 0) << trained.err;
+        EXPECT_EQ(trained.err.find("no pictures to learn from"), std::string::npos) << "every class is some picture's, if not its first: " << trained.err;
         EXPECT_GT(json::parse(trained.out).at("test").at("top1").get<double>(), 0.9) << loss;
         const json evaluated = json::parse(run("eval " + loss + " --data csv:tags.csv --json").out);
         EXPECT_GT(evaluated.at("mean_average_precision").get<double>(), 0.9) << loss;
@@ -128,6 +129,7 @@ TEST_F(Cli, PicturesMayHaveSeveralClasses) {
     const json best = json::parse(run("predict bce bars/test/lying/3.png --topk 3 --json").out).at("predictions");
     EXPECT_GT(best[0].at("probability").get<double>() + best[1].at("probability").get<double>(), 1.2) << best;
     EXPECT_NE(run("eval bce --data csv:tags.csv").out.find("mean average precision"), std::string::npos);
+    EXPECT_EQ(read(dir_ / "bce/report.html").find("Confusion matrix"), std::string::npos);
     EXPECT_EQ(run("train lenet5 --data csv:tags.csv --loss hinge --label-smoothing 0 --epochs 1 --out h").code, 2);
     EXPECT_EQ(run("eval bce --data csv:tags.csv --crops 10").code, 2);
 }
