@@ -1,6 +1,8 @@
 // The network of the fastest known ways to 94 % on CIFAR-10: filters that whiten 2 x 2 patches, then three groups of two convolutions.
 // Jordan 2024, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU", arXiv:2404.00498, sec. 3; names as in airbench94.py of KellerJordan/cifar10-airbench.
 // Its recipe (recipes/airbench.toml) makes the whitening filters from the pictures and leaves the norms' scales at 1.
+#include <cmath>
+
 #include "models/build.h"
 
 namespace fovea {
