@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "command.h"
+#include "data_options.h"
 #include "data_preview.h"
 #include "fovea/data.h"
 
@@ -20,8 +21,6 @@ struct DataArguments {
     bool keeps_order = false, overwrite = false;
     std::int64_t show = 10;
 };
-
-Split split_of(const std::string& name) { return name == "train" ? Split::train : name == "val" ? Split::val : Split::test; }
 
 /// How many of `total` are done, how fast, and how long the rest takes.
 class Counter {

@@ -102,7 +102,7 @@ Recipe PictureOptions::resolved() const {
 }
 
 DatasetPtr PictureOptions::open(const Recipe& resolved) const {
-    return open_dataset(resolved.data, split == "train" ? Split::train : split == "val" ? Split::val : Split::test);
+    return open_dataset(resolved.data, split_of(split));
 }
 
 Preprocess PictureOptions::preprocess(const Recipe& resolved, const Dataset& dataset) const {

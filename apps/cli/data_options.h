@@ -13,6 +13,9 @@ namespace fovea::cli {
 /// Short forms of the recipe's keys about data; `set(key, value)` takes them.
 void add_data_options(CLI::App& command, const std::function<void(const std::string&, const std::string&)>& set);
 
+/// train, val or, for anything else, test: what --split takes.
+[[nodiscard]] inline Split split_of(const std::string& name) { return name == "train" ? Split::train : name == "val" ? Split::val : Split::test; }
+
 struct RunData {
     DatasetPtr train, validation;  ///< validation is empty where nothing is tested
 };

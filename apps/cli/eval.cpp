@@ -121,7 +121,7 @@ void eval(const EvalArguments& a) {
     const Network& network = networks.front();
     for (const Network& other : networks)
         if (other.classes != network.classes) throw ArgumentError(fmt::format("'{}' and '{}' were trained on different classes: their answers cannot be averaged", a.paths.front(), a.paths[static_cast<std::size_t>(&other - networks.data())]));
-    const DatasetPtr data = for_classes(open_dataset(a.data, a.split == "train" ? Split::train : a.split == "val" ? Split::val : Split::test), network.classes, fmt::format("'{}'", a.paths.front()));
+    const DatasetPtr data = for_classes(open_dataset(a.data, split_of(a.split)), network.classes, fmt::format("'{}'", a.paths.front()));
     EvaluateSpec spec;
     spec.batch = a.batch;
     spec.k = a.topk;

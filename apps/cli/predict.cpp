@@ -76,8 +76,8 @@ void write_picture(const std::string& path, const Classifier& classifier, const 
 }
 
 /// `count` pictures spread evenly over the test part.
-std::vector<Answer> pictures_of(const PredictArguments& a, const Classifier& classifier) {
-    const DatasetPtr data = for_classes(open_dataset(a.data, Split::test), classifier.classes(), fmt::format("'{}'", a.path));
+std::vector<Answer> pictures_of(const PredictArguments& a, const std::vector<std::string>& classes) {
+    const DatasetPtr data = for_classes(open_dataset(a.data, Split::test), classes, fmt::format("'{}'", a.path));
     const std::int64_t count = std::min(a.count, data->size());
     std::vector<Answer> answers;
     for (std::int64_t i = 0; i < count; ++i) {
@@ -98,8 +98,9 @@ void predict(const PredictArguments& a) {
         if (const Shape scores = scores_of(network.graph).shape(); scores[-1] != static_cast<std::int64_t>(network.classes.size()))
             throw ArgumentError(fmt::format("'{}' names {} classes, the network tells {} apart", a.class_names, network.classes.size(), scores[-1]));
     }
+    const std::vector<std::string> known = network.classes;  // the classifier numbers those without a name
     const Classifier classifier(std::move(network), a.computing.noted_options());
-    std::vector<Answer> answers = a.data.empty() ? std::vector<Answer>{} : pictures_of(a, classifier);
+    std::vector<Answer> answers = a.data.empty() ? std::vector<Answer>{} : pictures_of(a, known);
     for (const std::string& path : a.images) answers.push_back({.name = path, .image = {}});
     std::vector<Answer> done;
     Json documents = Json::array();

@@ -54,7 +54,10 @@ void compare(const RunsArguments& a) {
 DatasetPtr validation_of(const RunRecord& run) {
     if (run.recipe.empty() || run.evaluated_on.empty()) return {};
     try {
-        return open_run_data(parse_recipe(run.recipe, (run.path / "recipe.toml").string())).validation;
+        const Recipe recipe = parse_recipe(run.recipe, (run.path / "recipe.toml").string());
+        if (recipe.val_split == 0)  // most sets have a part to test on, which is read without the rest
+            if (DatasetPtr part = open_dataset(recipe.validation.empty() ? recipe.data : recipe.validation, Split::test); part->name() == run.evaluated_on) return part;
+        return open_run_data(recipe).validation;
     } catch (const Error& error) {
         note(fmt::format("without thumbnails: {}", error.what()));
         return {};

@@ -87,11 +87,9 @@ void note_mistakes(std::vector<Mistake>& worst, const Tensor& outputs, const Ten
     for (std::int64_t n = 0; n < images; ++n) {
         const auto row = all.subspan(static_cast<std::size_t>(n * classes), static_cast<std::size_t>(classes));
         const auto label = static_cast<std::int64_t>(labels.at(n)), predicted = top_k(row, 1).front();
-        const double most = row[static_cast<std::size_t>(predicted)];
-        if (predicted == label || !std::isfinite(most)) continue;
-        double total = 0;
-        for (const float score : row) total += std::exp(static_cast<double>(score) - most);
-        worst.push_back({first + n, label, predicted, std::exp(static_cast<double>(row[static_cast<std::size_t>(label)]) - most) / total, 1 / total});
+        if (predicted == label || !std::isfinite(row[static_cast<std::size_t>(predicted)])) continue;
+        const std::vector<double> probabilities = probabilities_of(row);
+        worst.push_back({first + n, label, predicted, probabilities[static_cast<std::size_t>(label)], probabilities[static_cast<std::size_t>(predicted)]});
     }
     std::ranges::stable_sort(worst, {}, &Mistake::of_label);
     worst.resize(std::min(worst.size(), static_cast<std::size_t>(count)));
